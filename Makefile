@@ -1,0 +1,49 @@
+# Versions of the tools that lint runs. They are not in go.mod, so that nobody
+# who builds flashcrowd, or a k6 with its extension, has to resolve them.
+STATICCHECK   := v0.8.2
+GOVULNCHECK   := v1.8.0
+GOLANGCI_LINT := v2.15.0
+
+FUZZTIME ?= 60s
+BENCH    ?= .
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint golangci vuln fuzz bench e2e k6
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/flashcrowd, the one binary
+	go build -trimpath -o bin/flashcrowd ./cmd/flashcrowd
+
+test: ## all tests
+	go test ./...
+
+race: ## the tests under the race detector, without cmd's child processes (needs a C compiler)
+	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v /cmd/)
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l .); \
+	test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK) ./...
+
+golangci: ## golangci-lint, with .golangci.yml (takes minutes the first time)
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT) run ./...
+
+vuln: ## known vulnerabilities that our code reaches; GOVULNDB=file:///copy where there is no network
+	@go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK) $${GOVULNDB:+-db "$$GOVULNDB"} ./... || { code=$$?; \
+	echo "vuln: if the database could not be fetched: unpack a copy of https://vuln.go.dev/vulndb.zip and run" >&2; \
+	echo "      make vuln GOVULNDB=file:///path/to/copy" >&2; exit $$code; }
+
+fuzz: ## every fuzz target for FUZZTIME (60s) each
+	bash ci/fuzz.sh $(FUZZTIME)
+
+bench: ## the benchmarks of every package; BENCH=regexp chooses
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+e2e: ## whole runs through real child processes
+	go test -count=1 -v ./cmd/...
+
+k6: ## ./k6, a stock k6 with our extension
+	go tool xk6 build v2.2.0 --with github.com/flashcrowd/flashcrowd=.
