@@ -1,0 +1,66 @@
+package results
+
+// A Kind is how a metric's values combine.
+type Kind uint8
+
+const (
+	Trend   Kind = iota + 1 // durations, kept as a histogram
+	Counter                 // things that happened, added up
+	Rate                    // a share: the numerator and the denominator are both kept
+)
+
+// A Metric is one entry of the catalogue: the only list of what is measured,
+// for k6, thresholds, reports and /metrics alike.
+type Metric struct {
+	Name string
+	Kind Kind
+	Unit string // "s" for trends (values are nanoseconds), "1" for rates, else the thing counted
+	Help string // what it counts and, for durations, from which moment to which
+	Of   string // for a rate: its denominator
+	Tags []string
+}
+
+// The catalogue. Durations of a step begin at one of two moments: its intended
+// time (the arrival for the first step, the end of the last answer plus the
+// drawn think time for the others) or the actual send. The difference is the
+// schedule lag, which is the generator's own and never the backend's.
+var (
+	StepDuration    = &Metric{"step_duration", Trend, "s", "response time of a step: from its intended time to the last byte of the answer", "", []string{"stage", "step", "outcome"}}
+	StepServiceTime = &Metric{"step_service_time", Trend, "s", "service time of a step: from the actual send, dialling included, to the last byte of the answer", "", []string{"stage", "step", "outcome"}}
+	TurnTTFT        = &Metric{"turn_ttft", Trend, "s", "time to first token: from a turn's intended time to the first delta with content or tool arguments", "", []string{"stage"}}
+	TurnFirstChunk  = &Metric{"turn_first_chunk", Trend, "s", "from a turn's intended time to the first chunk of any kind", "", []string{"stage"}}
+	TurnTPOT        = &Metric{"turn_tpot", Trend, "s", "time per output token: first to last token, divided by the tokens after the first", "", []string{"stage"}}
+	ScheduleLag     = &Metric{"schedule_lag", Trend, "s", "the generator's own delay: from a step's intended time to its actual start", "", []string{"stage"}}
+	JourneyDuration = &Metric{"journey_duration", Trend, "s", "from a shopper's arrival to its end, think times included", "", []string{"stage", "outcome"}}
+
+	ShoppersLaunched = &Metric{"shoppers_launched", Counter, "shoppers", "shoppers that arrived", "", []string{"stage"}}
+	ShoppersEnded    = &Metric{"shoppers_ended", Counter, "shoppers", "shoppers that ended, by how", "", []string{"stage", "outcome", "persona", "journey"}}
+	Requests         = &Metric{"requests", Counter, "requests", "requests sent, every attempt counted", "", []string{"stage", "step", "outcome"}}
+	OutputTokens     = &Metric{"output_tokens", Counter, "tokens", "tokens in streamed answers: the backend's own count, or one for each delta where it gives none", "", []string{"stage"}}
+	Asked            = &Metric{"asked", Counter, "shoppers", "shoppers whose first chat turn was answered", "", []string{"stage"}}
+	Coupons          = &Metric{"coupons", Counter, "coupons", "coupons that shoppers were promised", "", []string{"stage"}}
+	Orders           = &Metric{"orders", Counter, "orders", "orders that shoppers were promised", "", []string{"stage"}}
+
+	OrderSuccess   = &Metric{"order_success", Rate, "1", "shoppers that were promised an order", "ended shoppers who meant to order", []string{"stage"}}
+	ClaimSuccess   = &Metric{"claim_success", Rate, "1", "shoppers that were promised a coupon", "ended shoppers who meant to claim one", []string{"stage"}}
+	RequestSuccess = &Metric{"request_success", Rate, "1", "requests whose outcome is ok", "requests sent, every attempt counted", []string{"stage", "step"}}
+)
+
+// Catalogue lists every metric in the order reports show them.
+func Catalogue() []*Metric {
+	return []*Metric{
+		StepDuration, StepServiceTime, TurnTTFT, TurnFirstChunk, TurnTPOT, ScheduleLag, JourneyDuration,
+		ShoppersLaunched, ShoppersEnded, Requests, OutputTokens, Asked, Coupons, Orders,
+		OrderSuccess, ClaimSuccess, RequestSuccess,
+	}
+}
+
+// MetricByName returns the metric of that name, or nil.
+func MetricByName(name string) *Metric {
+	for _, m := range Catalogue() {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}

@@ -1,0 +1,223 @@
+package results
+
+import "time"
+
+// A Fact is one immutable thing that happened to a shopper. Facts flow one
+// way, in one line: the order in which they are emitted is the order in which
+// they are folded, so that a snapshot is a consistent cut. They are never
+// pooled or changed, because k6 reads them in other goroutines.
+//
+// The kinds are Launch, Step, End, Promise, Skip and Mark.
+type Fact interface {
+	// Observe calls emit for each value of the catalogue that the fact carries:
+	// nanoseconds for a trend, a count for a counter, 0 or 1 for a rate.
+	Observe(emit func(m *Metric, t Tags, value int64))
+}
+
+// Tags are the dimensions of a series. An empty string means that the metric
+// does not have the dimension. They are bounded by the campaign and the
+// catalogue; an identifier never goes here.
+type Tags struct {
+	Stage   string `json:"stage,omitempty" cbor:"1,keyasint,omitempty"`
+	Step    string `json:"step,omitempty" cbor:"2,keyasint,omitempty"`
+	Outcome string `json:"outcome,omitempty" cbor:"3,keyasint,omitempty"`
+	Persona string `json:"persona,omitempty" cbor:"4,keyasint,omitempty"`
+	Journey string `json:"journey,omitempty" cbor:"5,keyasint,omitempty"`
+}
+
+// Who names a shopper and the cohort it is counted in.
+type Who struct {
+	Slot    uint16
+	Number  uint32
+	Stage   string // the stage in which it arrived: all its facts count there
+	Persona string
+	Journey string
+}
+
+// Launch says that a shopper arrived.
+type Launch struct {
+	Who
+	At   time.Duration // the intended arrival, plan time
+	Hash Sum128        // of what makes this shopper: summed, the load fingerprint
+}
+
+// Step says that one request of a journey ended, whatever came of it.
+type Step struct {
+	Who
+	Name    string // turn, claim, create, update, complete, …
+	Attempt int    // 0 for the first
+	Outcome Outcome
+	At      time.Duration // plan time at which it ended
+
+	Lag        time.Duration // intended → actual start
+	Response   time.Duration // intended → last byte
+	Service    time.Duration // actual start → last byte
+	FirstChunk time.Duration // intended → first chunk of any kind; 0 if none came
+	FirstToken time.Duration // intended → first content; 0 if none came
+	PerToken   time.Duration // 0 unless there were at least two tokens
+	Tokens     int
+	Answered   bool // the shopper's first turn was answered by this step
+
+	Example *Example // evidence, when the engine kept some
+}
+
+// End says that a shopper left.
+type End struct {
+	Who
+	At           time.Duration // plan time
+	Outcome      Outcome
+	Duration     time.Duration // since the intended arrival
+	MeantToClaim bool
+	Claimed      bool
+	MeantToOrder bool
+	Ordered      bool
+}
+
+// A PromiseKind is what was promised.
+type PromiseKind uint8
+
+const (
+	CouponPromise PromiseKind = iota + 1
+	OrderPromise
+)
+
+// String returns "coupon" or "order".
+func (k PromiseKind) String() string {
+	switch k {
+	case CouponPromise:
+		return "coupon"
+	case OrderPromise:
+		return "order"
+	}
+	return "promise"
+}
+
+// Promise is an entry of the ledger: what a shopper was promised, or, when
+// Known is false, what it asked for with the answer lost, so that the backend
+// may or may not have done it.
+type Promise struct {
+	Who      `cbor:"-"`
+	Kind     PromiseKind   `json:"kind" cbor:"1,keyasint"`
+	Known    bool          `json:"known" cbor:"2,keyasint,omitempty"`
+	Key      string        `json:"key" cbor:"3,keyasint"` // the idempotency key: carries owner and intent
+	ID       string        `json:"id,omitempty" cbor:"4,keyasint,omitempty"`
+	Coupon   string        `json:"coupon,omitempty" cbor:"5,keyasint,omitempty"` // on an order: the coupon it was told was redeemed
+	Amount   int64         `json:"amount" cbor:"6,keyasint,omitempty"`           // minor units
+	Currency string        `json:"currency,omitempty" cbor:"7,keyasint,omitempty"`
+	At       time.Duration `json:"at_ns" cbor:"8,keyasint"` // plan time of the answer
+}
+
+// Skip says that planned shoppers will never start, and why.
+type Skip struct {
+	Stage  string `json:"stage,omitempty" cbor:"1,keyasint,omitempty"`
+	Reason string `json:"reason" cbor:"2,keyasint"`
+	Count  uint64 `json:"count" cbor:"3,keyasint"`
+}
+
+// Mark moves the frontier: every owned arrival before it was launched or
+// counted as never started, none from it on was launched.
+type Mark struct{ Frontier time.Duration }
+
+// Example is one exchange kept as evidence: bounded and redacted.
+type Example struct {
+	Stage    string  `json:"stage" cbor:"1,keyasint"`
+	Step     string  `json:"step" cbor:"2,keyasint"`
+	Outcome  Outcome `json:"outcome" cbor:"3,keyasint"`
+	Shopper  string  `json:"shopper" cbor:"4,keyasint"`
+	Trace    string  `json:"trace" cbor:"5,keyasint"`
+	Why      string  `json:"why,omitempty" cbor:"6,keyasint,omitempty"` // what the rule saw, in words
+	Request  string  `json:"request" cbor:"7,keyasint"`
+	Response string  `json:"response" cbor:"8,keyasint"`
+}
+
+// Observe implements Fact.
+func (f Launch) Observe(emit func(*Metric, Tags, int64)) {
+	emit(ShoppersLaunched, Tags{Stage: f.Stage}, 1)
+}
+
+// Observe implements Fact.
+func (f Step) Observe(emit func(*Metric, Tags, int64)) {
+	full := Tags{Stage: f.Stage, Step: f.Name, Outcome: f.Outcome.String()}
+	stage := Tags{Stage: f.Stage}
+	emit(Requests, full, 1)
+	emit(StepDuration, full, int64(f.Response))
+	emit(StepServiceTime, full, int64(f.Service))
+	emit(ScheduleLag, stage, int64(f.Lag))
+	emit(RequestSuccess, Tags{Stage: f.Stage, Step: f.Name}, bit(f.Outcome == OK))
+	if f.FirstChunk > 0 {
+		emit(TurnFirstChunk, stage, int64(f.FirstChunk))
+	}
+	if f.FirstToken > 0 {
+		emit(TurnTTFT, stage, int64(f.FirstToken))
+	}
+	if f.PerToken > 0 {
+		emit(TurnTPOT, stage, int64(f.PerToken))
+	}
+	if f.Tokens > 0 {
+		emit(OutputTokens, stage, int64(f.Tokens))
+	}
+	if f.Answered {
+		emit(Asked, stage, 1)
+	}
+}
+
+// Observe implements Fact.
+func (f End) Observe(emit func(*Metric, Tags, int64)) {
+	stage, outcome := Tags{Stage: f.Stage}, f.Outcome.String()
+	emit(ShoppersEnded, Tags{Stage: f.Stage, Outcome: outcome, Persona: f.Persona, Journey: f.Journey}, 1)
+	emit(JourneyDuration, Tags{Stage: f.Stage, Outcome: outcome}, int64(f.Duration))
+	if f.MeantToClaim {
+		emit(ClaimSuccess, stage, bit(f.Claimed))
+	}
+	if f.MeantToOrder {
+		emit(OrderSuccess, stage, bit(f.Ordered))
+	}
+}
+
+// Observe implements Fact.
+func (f Promise) Observe(emit func(*Metric, Tags, int64)) {
+	if !f.Known {
+		return
+	}
+	switch f.Kind {
+	case CouponPromise:
+		emit(Coupons, Tags{Stage: f.Stage}, 1)
+	case OrderPromise:
+		emit(Orders, Tags{Stage: f.Stage}, 1)
+	}
+}
+
+// Observe implements Fact; a skip is part of the account, not of a metric.
+func (f Skip) Observe(func(*Metric, Tags, int64)) {}
+
+// Observe implements Fact; a mark measures nothing.
+func (f Mark) Observe(func(*Metric, Tags, int64)) {}
+
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+var (
+	_ Fact = Launch{}
+	_ Fact = Step{}
+	_ Fact = End{}
+	_ Fact = Promise{}
+	_ Fact = Skip{}
+	_ Fact = Mark{}
+)
+
+// Pairs lists the tags that are set, as name and value, in one fixed order.
+func (t Tags) Pairs() [][2]string {
+	var pairs [][2]string
+	for _, p := range [...][2]string{
+		{"stage", t.Stage}, {"step", t.Step}, {"outcome", t.Outcome}, {"persona", t.Persona}, {"journey", t.Journey},
+	} {
+		if p[1] != "" {
+			pairs = append(pairs, p)
+		}
+	}
+	return pairs
+}

@@ -1,0 +1,137 @@
+package results
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Bounds on evidence, for one recorder's life and for one merged run alike.
+const (
+	examplesOfAKind = 3 // with the same stage, step and outcome
+	examplesInAll   = 200
+)
+
+// A Recorder folds the facts of one worker into snapshots. Facts are added in
+// the order in which they were emitted, and a cut falls between two of them.
+// It is not safe for concurrent use.
+type Recorder struct {
+	worker string
+	table  *table
+	emit   func(*Metric, Tags, int64)
+	lines  timeline
+	skips  skips
+	next   Snapshot // what is not kept in the fields above
+
+	kinds map[exampleKind]int // examples kept so far, never reset
+	kept  int
+}
+
+type exampleKind struct {
+	stage, step string
+	outcome     Outcome
+}
+
+func (e Example) kind() exampleKind { return exampleKind{e.Stage, e.Step, e.Outcome} }
+
+// NewRecorder returns a recorder for the worker with that id.
+func NewRecorder(worker string) *Recorder {
+	r := &Recorder{
+		worker: worker,
+		table:  newTable(),
+		lines:  timeline{},
+		skips:  skips{},
+		kinds:  map[exampleKind]int{},
+	}
+	r.emit = r.table.observe
+	return r
+}
+
+// Add folds one fact. Text that came from a backend is cut to what a snapshot
+// may carry and made valid UTF-8, so that no answer can make one unreadable.
+func (r *Recorder) Add(f Fact) {
+	f.Observe(r.emit)
+	switch f := f.(type) {
+	case Launch:
+		r.next.Launched++
+		r.next.Sum = r.next.Sum.Add(f.Hash)
+		r.lines.at(second(f.At)).Launched++
+	case Step:
+		s := r.lines.at(second(f.At))
+		s.Requests++
+		if f.Outcome != OK {
+			s.Failed++
+		}
+		if f.Example != nil {
+			r.example(*f.Example)
+		}
+	case End:
+		r.next.Ended++
+		r.lines.at(second(f.At)).Ended++
+	case Promise:
+		if f.Known && f.Kind == OrderPromise {
+			r.lines.at(second(f.At)).Orders++
+		}
+		f.Key, f.ID = clip(f.Key, maxID), clip(f.ID, maxID)
+		f.Coupon, f.Currency = clip(f.Coupon, maxID), clip(f.Currency, maxName)
+		r.next.Ledger = append(r.next.Ledger, f)
+	case Skip:
+		f.Reason = clip(f.Reason, maxName)
+		r.skips.add(f)
+	case Mark:
+		r.next.Frontier = max(r.next.Frontier, f.Frontier)
+	}
+}
+
+// example keeps e unless there are enough of its kind.
+func (r *Recorder) example(e Example) {
+	if r.kept >= examplesInAll || r.kinds[e.kind()] >= examplesOfAKind {
+		r.next.MoreExamples++
+		return
+	}
+	r.kept++
+	r.kinds[e.kind()]++
+	for _, s := range []*string{&e.Shopper, &e.Trace, &e.Why} {
+		*s = clip(*s, maxID)
+	}
+	e.Request, e.Response = clip(e.Request, maxEvidence), clip(e.Response, maxEvidence)
+	r.next.Examples = append(r.next.Examples, e)
+}
+
+// Cut returns what was added since the last cut, as snapshot seq, cut at plan
+// time at. The snapshot shares nothing with the recorder. The caller sets
+// Final on the last one.
+func (r *Recorder) Cut(seq uint64, at time.Duration, h Health) Snapshot {
+	s := r.next
+	s.Format, s.Worker, s.Seq = SnapshotFormat, r.worker, seq
+	s.Cut, s.Health = at, h
+	s.Series, s.Seconds, s.Skips = r.table.series(), r.lines.sorted(), r.skips.sorted()
+
+	r.table.reset()
+	clear(r.lines)
+	clear(r.skips)
+	r.next = Snapshot{Frontier: s.Frontier}
+	return s
+}
+
+// second returns the second of plan time that at falls into; before the start
+// they are negative.
+func second(at time.Duration) int64 {
+	s := int64(at / time.Second)
+	if at%time.Second < 0 {
+		s--
+	}
+	return s
+}
+
+// clip returns s as valid UTF-8 of at most limit bytes.
+func clip(s string, limit int) string {
+	if len(s) <= limit && utf8.ValidString(s) {
+		return s
+	}
+	const more = "…"
+	if len(s) > limit {
+		return strings.ToValidUTF8(s[:limit-len(more)], "?") + more
+	}
+	return strings.ToValidUTF8(s, "?")
+}

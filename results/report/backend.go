@@ -1,0 +1,160 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/flashcrowd/flashcrowd/results"
+)
+
+// stages is one row for each stage and one for all.
+func (p *page) stages(r *results.Run) {
+	rows := [][]string{
+		{"stage", "planned", "arrived", "orders", "ok", "ttft", "ttft", "turn", "any step", "requests"},
+		{"", "", "per s", "per s", "", "p50", "p99", "p99", "p99", "per order"},
+	}
+	for _, s := range append(stages(r), whole(r)) {
+		rows = append(rows, []string{
+			cut(s.Name, 18), results.HumanCount(s.Shoppers), bare(s.perSecond(s.launched)), bare(s.perSecond(s.orders)),
+			percent(s.ok.ratio()), quantile(s.ttft, 0.5), quantile(s.ttft, 0.99), quantile(s.turn, 0.99), quantile(s.steps, 0.99),
+			decimal(s.requestsPerOrder()),
+		})
+	}
+	p.section("Stages", "a shopper counts where it arrived; ok of all requests; ttft: time to first token of a turn")
+	p.table(2, rows)
+}
+
+// bare formats a rate under a heading that says its unit.
+func bare(v *float64) string { return strings.TrimSuffix(perSecond(v), "/s") }
+
+// funnel follows the crowd from its arrival to its orders.
+func (p *page) funnel(r *results.Run) {
+	arrived := r.Count(results.ShoppersLaunched, results.Tags{})
+	asked := share{r.Count(results.Asked, results.Tags{}), arrived}
+	claimed := rate(r, results.ClaimSuccess, results.Tags{})
+	ordered := rate(r, results.OrderSuccess, results.Tags{})
+	p.section("Funnel", "shoppers")
+	for _, step := range []struct {
+		name string
+		share
+		of string
+	}{
+		{"arrived", share{arrived, r.Planned}, "planned"},
+		{"asked", asked, "that arrived (their first turn was answered)"},
+		{"claimed", claimed, "that ended and meant to claim a coupon"},
+		{"ordered", ordered, "that ended and meant to order"},
+	} {
+		if step.total == 0 {
+			p.line("  %-8s %9s  of none %s", step.name, nothing, step.of)
+			continue
+		}
+		p.line("  %-8s %9s  %7s of %s %s", step.name, results.HumanCount(step.good), percent(step.ratio()), results.HumanCount(step.total), step.of)
+	}
+}
+
+// books says whether what was promised is what was booked.
+func (p *page) books(d Document) {
+	p.section("Orders", "")
+	promised := d.Run.Count(results.Orders, results.Tags{})
+	a := d.Audit
+	if a == nil {
+		p.line("  %s promised to shoppers; no books were held against that", results.HumanCount(promised))
+		return
+	}
+	sign := "="
+	if a.Promised != a.Booked {
+		sign = "≠"
+	}
+	p.print("  ")
+	p.paint(bold, fmt.Sprintf("promised %s %s booked %s", results.HumanCount(a.Promised), sign, results.HumanCount(a.Booked)))
+	same := "one by one"
+	if a.Matched != a.Promised || a.Promised != a.Booked {
+		same = results.HumanCount(a.Matched) + " of them the same"
+	}
+	p.line(", %s, in %s", same, cmp.Or(a.Source, "the books"))
+	if a.Undecided > 0 {
+		p.line("  %s booked, but the answer was lost on its way: undecided", results.HumanCount(a.Undecided))
+	}
+	if promised != a.Promised {
+		p.line("  %s were counted as promised, and the ledger has %s", results.HumanCount(promised), results.HumanCount(a.Promised))
+	}
+	for _, f := range a.Findings {
+		p.print("  ")
+		p.paint(red, "✗")
+		p.line(" %s: broken %s ×", f.Invariant, results.HumanCount(f.Count))
+		for _, e := range f.Examples {
+			p.line("      %s", cut(e, columns-6))
+		}
+	}
+}
+
+// requests is how they ended.
+func (p *page) requests(r *results.Run) {
+	all := whole(r)
+	p.section("Requests", "every attempt; %s sent, %s for each order", results.HumanCount(all.requests), decimal(all.requestsPerOrder()))
+	for _, o := range results.Outcomes() {
+		if n := r.Count(results.Requests, results.Tags{Outcome: o.String()}); n > 0 {
+			part := share{n, all.requests}
+			p.line("  %-18s %10s  %7s  %s", spoken(o), results.HumanCount(n), percent(part.ratio()), where(r, o))
+		}
+	}
+}
+
+// where names the steps that most of the requests with a bad outcome belong to.
+func where(r *results.Run, o results.Outcome) string {
+	if o == results.OK {
+		return ""
+	}
+	counts := map[string]uint64{}
+	for _, s := range steps(r) {
+		if n := r.Count(results.Requests, results.Tags{Step: s, Outcome: o.String()}); n > 0 {
+			counts[s] = n
+		}
+	}
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	for i, s := range names {
+		names[i] = s + " " + results.HumanCount(counts[s])
+	}
+	return strings.Join(names[:min(3, len(names))], ", ")
+}
+
+// spoken is an outcome as people write it.
+func spoken(o results.Outcome) string { return strings.ReplaceAll(o.String(), "_", " ") }
+
+// steps is response time beside service time.
+func (p *page) steps(r *results.Run) {
+	rows := [][]string{
+		{"step", "requests", "ok", "response", "", "", "service", "", ""},
+		{"", "", "", "p50", "p95", "p99", "p50", "p95", "p99"},
+	}
+	for _, s := range steps(r) {
+		sel := results.Tags{Step: s}
+		response, service := r.Trend(results.StepDuration, sel), r.Trend(results.StepServiceTime, sel)
+		rows = append(rows, []string{
+			s, results.HumanCount(r.Count(results.Requests, sel)), percent(rate(r, results.RequestSuccess, sel).ratio()),
+			quantile(response, 0.5), quantile(response, 0.95), quantile(response, 0.99),
+			quantile(service, 0.5), quantile(service, 0.95), quantile(service, 0.99),
+		})
+	}
+	if len(rows) == 2 {
+		return
+	}
+	p.section("Steps", "response counts from the intended moment, service from the actual send")
+	p.table(2, rows)
+	for _, m := range []struct {
+		metric *results.Metric
+		what   string
+	}{
+		{results.TurnTTFT, "first token, from a turn's intended moment"},
+		{results.TurnTPOT, "each token after the first"},
+	} {
+		if h := r.Trend(m.metric, results.Tags{}); h.Count() > 0 {
+			p.line("  %s: p50 %s, p95 %s, p99 %s", m.what, quantile(h, 0.5), quantile(h, 0.95), quantile(h, 0.99))
+		}
+	}
+}

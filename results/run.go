@@ -1,0 +1,100 @@
+package results
+
+import "time"
+
+// Factors turn the day into what is replayed. Each is printed in every report:
+// a replay is honest only with its factors.
+type Factors struct {
+	Scale    float64 `json:"scale"`    // thins the crowd: shoppers × scale
+	Demand   float64 `json:"demand"`   // multiplies it: published orders were throttled completions
+	Compress float64 `json:"compress"` // speeds the stages: durations ÷ compress
+	Pace     float64 `json:"pace"`     // shortens think times, patience and back-off: × pace
+}
+
+// About says which run this is. It is known before the first shopper arrives.
+type About struct {
+	ID              string        `json:"id"`
+	Campaign        string        `json:"campaign"`
+	PlanFingerprint string        `json:"plan_fingerprint"`
+	Target          string        `json:"target"` // "storefront guarded (built in)" or a URL without secrets
+	Factors         Factors       `json:"factors"`
+	Started         time.Time     `json:"started"`     // wall clock at plan time 0
+	Duration        time.Duration `json:"duration_ns"` // planned length: the last stage's end
+	Stages          []Stage       `json:"stages"`
+	Planned         uint64        `json:"planned_count"`
+}
+
+// Stage is a named stretch of the day as it was planned, factors applied.
+type Stage struct {
+	Name     string        `json:"name"`
+	From     time.Duration `json:"from_ns"`
+	To       time.Duration `json:"to_ns"`
+	Shoppers uint64        `json:"shoppers_count"` // planned to arrive in it
+}
+
+// A Worker is one node's part of a run.
+type Worker struct {
+	ID        string  `json:"id"`
+	Name      string  `json:"name"` // as people say it: worker-1
+	Snapshots uint64  `json:"snapshots_count"`
+	Slots     int     `json:"slots_count"`
+	Launched  uint64  `json:"launched_count"`
+	Ended     uint64  `json:"ended_count"`
+	Orphaned  uint64  `json:"orphaned_count"` // launched, not ended, and the worker is gone
+	CPU       float64 `json:"cpu_ratio"`      // the highest of one exchange, see Health
+	RSS       uint64  `json:"rss_bytes"`      // the highest
+	Finished  bool    `json:"finished"`       // its last snapshot was final
+	Fate      string  `json:"fate"`           // how it ended, in words; empty while it lives
+}
+
+// Account holds every planned shopper exactly once:
+// planned = ended + in flight + orphaned + never started.
+type Account struct {
+	Planned      uint64             `json:"planned"`
+	Ended        map[Outcome]uint64 `json:"ended"`
+	InFlight     uint64             `json:"in_flight"`
+	Orphaned     uint64             `json:"orphaned"`
+	NeverStarted []Skip             `json:"not_started"`
+	// Late counts shoppers that the fleet itself made late. They ended, are in
+	// flight or orphaned like any other: this is no further term of the sum.
+	Late uint64 `json:"late,omitempty"`
+	// Missing counts snapshots that later ones show to exist and that never
+	// came: what they held is not in the account.
+	Missing uint64 `json:"missing_snapshots,omitempty"`
+}
+
+// Audit is what holding the ledger against the backend's own books found.
+type Audit struct {
+	Source   string    `json:"source"`
+	Promised uint64    `json:"promised_count"` // orders the ledger knows
+	Booked   uint64    `json:"booked_count"`   // orders in the books
+	Matched  uint64    `json:"matched_count"`
+	Findings []Finding `json:"findings"`
+	// Undecided counts what can't be decided: booked orders whose answer was
+	// lost, so the shopper can't know. Never a violation, never silently fine.
+	Undecided uint64 `json:"undecided_count"`
+}
+
+// A Finding is a broken invariant: its name, how often, and examples.
+type Finding struct {
+	Invariant string   `json:"invariant"`
+	Count     uint64   `json:"count"`
+	Examples  []string `json:"examples"`
+}
+
+// A Run is one execution of a plan, merged from snapshots. It is a value to
+// read: Merger.Run makes it, nothing changes it afterwards.
+type Run struct {
+	About
+	Account  Account   `json:"shoppers"`
+	Load     Sum128    `json:"load_fingerprint"`
+	Series   []Series  `json:"-"` // merged; sorted by metric and tags
+	Seconds  []Second  `json:"seconds"`
+	Workers  []Worker  `json:"workers"`
+	Examples []Example `json:"examples"`
+	// MoreExamples is how many others were offered as evidence and not kept.
+	MoreExamples uint64        `json:"more_examples_count,omitempty"`
+	Stopped      string        `json:"stopped,omitempty"` // why load ended before its plan did
+	Cut          time.Duration `json:"cut_ns"`            // plan time of the newest snapshot
+	Warnings     []string      `json:"warnings"`          // doubts that did not stop the merge
+}

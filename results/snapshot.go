@@ -1,0 +1,65 @@
+package results
+
+import (
+	"errors"
+	"time"
+)
+
+// SnapshotFormat is the version of the wire form; a snapshot of another is refused.
+const SnapshotFormat = 1
+
+// ErrChanged says that a sequence which is stored already came once more, with
+// other bytes. Such a snapshot is refused: one of the two is a lie.
+var ErrChanged = errors.New("this sequence is stored with other bytes")
+
+// A Snapshot is the facts of one worker since its last cut, folded. (Worker,
+// Seq) is its identity: the bytes of a sequence never change, so a repeated
+// snapshot changes nothing.
+type Snapshot struct {
+	Format int    `cbor:"1,keyasint"`
+	Worker string `cbor:"2,keyasint"` // the worker's id: its certificate's fingerprint
+	Seq    uint64 `cbor:"3,keyasint"` // 1 for the first
+
+	Cut      time.Duration `cbor:"4,keyasint"`           // plan time of the cut; negative before the start
+	Frontier time.Duration `cbor:"5,keyasint"`           // see Mark
+	Launched uint64        `cbor:"6,keyasint,omitempty"` // shoppers launched since the last cut
+	Ended    uint64        `cbor:"7,keyasint,omitempty"` // shoppers ended since the last cut
+	Sum      Sum128        `cbor:"8,keyasint"`           // of Launch.Hash since the last cut
+	Final    bool          `cbor:"9,keyasint,omitempty"` // the engine has ended: nothing follows
+
+	Series   []Series  `cbor:"10,keyasint,omitempty"`
+	Skips    []Skip    `cbor:"11,keyasint,omitempty"`
+	Seconds  []Second  `cbor:"12,keyasint,omitempty"`
+	Ledger   []Promise `cbor:"13,keyasint,omitempty"`
+	Examples []Example `cbor:"14,keyasint,omitempty"`
+	Health   Health    `cbor:"15,keyasint,omitempty"`
+
+	MoreExamples uint64 `cbor:"16,keyasint,omitempty"` // offered as evidence and not kept, for the bound
+}
+
+// A Series is what one metric measured under one set of tags.
+type Series struct {
+	Metric string     `cbor:"1,keyasint"`
+	Tags   Tags       `cbor:"2,keyasint"`
+	Count  uint64     `cbor:"3,keyasint,omitempty"` // counter: the sum; rate: the denominator
+	Good   uint64     `cbor:"4,keyasint,omitempty"` // rate: the numerator
+	Hist   *Histogram `cbor:"5,keyasint,omitempty"` // trend
+}
+
+// A Second is one second of plan time: what the crowd did in it.
+type Second struct {
+	At       int64  `json:"at_s" cbor:"1,keyasint"` // plan time, seconds from the start
+	Launched uint64 `json:"launched_count" cbor:"2,keyasint,omitempty"`
+	Ended    uint64 `json:"ended_count" cbor:"3,keyasint,omitempty"`
+	Orders   uint64 `json:"orders_count" cbor:"4,keyasint,omitempty"`
+	Requests uint64 `json:"requests_count" cbor:"5,keyasint,omitempty"`
+	Failed   uint64 `json:"failed_count" cbor:"6,keyasint,omitempty"` // requests whose outcome is not ok
+}
+
+// Health is how the generator itself fared since the last cut. CPU is the
+// share of the processors it may use that the k6 child took, in [0,1].
+type Health struct {
+	CPU      float64 `json:"cpu_ratio" cbor:"1,keyasint,omitempty"`
+	RSS      uint64  `json:"rss_bytes" cbor:"2,keyasint,omitempty"`
+	Shoppers uint64  `json:"shoppers_count" cbor:"3,keyasint,omitempty"` // in flight at the cut
+}

@@ -1,0 +1,202 @@
+package verdict
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/flashcrowd/flashcrowd/results"
+)
+
+// Rules are what a run is judged by. Both parts are taken as they are: a zero
+// Validity tolerates nothing, see DefaultValidity.
+type Rules struct {
+	Thresholds []Threshold
+	Validity   Validity
+}
+
+// Judge says what a run that is over came to. audit is nil where no books were
+// held against the ledger.
+//
+// A broken invariant of the audit is proof whatever the timing was: Fail. Else
+// a run whose numbers can't be trusted is Invalid, whatever the thresholds say:
+// the account does not close, the load did not run to its end, nothing was
+// launched, or a limit of validity was passed. Else a broken threshold is Fail,
+// and so is a run in which no request succeeded, even without a threshold. What
+// is left is Pass. Reasons lists broken rules first, of every kind, so that a
+// failed run also says why its times can't be trusted.
+//
+// A run that a threshold with AbortOnFail stopped (see Threshold.StopReason)
+// failed: its missing rest does not make it invalid.
+func Judge(r *results.Run, audit *results.Audit, rules Rules) Verdict {
+	j := judge{Run: r, rules: rules, aborted: abortedBy(r, rules.Thresholds)}
+	reasons := j.account()
+	reasons = append(reasons, j.generator()...)
+	reasons = append(reasons, j.target()...)
+	reasons = append(reasons, j.thresholds()...)
+	if audit != nil {
+		reasons = append(reasons, books(audit)...)
+	}
+	slices.SortStableFunc(reasons, func(a, b Reason) int { return cmp.Compare(a.rank(), b.rank()) })
+	return Verdict{Outcome: outcome(reasons), Reasons: reasons}
+}
+
+func outcome(reasons []Reason) Outcome {
+	broken := map[string]bool{}
+	for _, r := range reasons {
+		broken[r.Kind] = broken[r.Kind] || !r.Held
+	}
+	switch {
+	case broken[KindAudit]:
+		return Fail
+	case broken[KindAccount], broken[KindValidity]:
+		return Invalid
+	case broken[KindTarget], broken[KindThreshold]:
+		return Fail
+	}
+	return Pass
+}
+
+// rank puts what is broken before what held, what decided before what did not,
+// and among what held the campaign's own thresholds first.
+func (r Reason) rank() int {
+	if !r.Held {
+		return slices.Index([]string{KindAudit, KindAccount, KindValidity, KindTarget, KindThreshold}, r.Kind)
+	}
+	return 10 + slices.Index([]string{KindThreshold, KindTarget, KindAudit, KindAccount, KindValidity}, r.Kind)
+}
+
+type judge struct {
+	*results.Run
+	rules   Rules
+	aborted string // the StopReason of the threshold that stopped the run, if one did
+}
+
+func abortedBy(r *results.Run, thresholds []Threshold) string {
+	for _, t := range thresholds {
+		if t.AbortOnFail && r.Stopped == t.StopReason() {
+			return r.Stopped
+		}
+	}
+	return ""
+}
+
+// account asks whether every shopper is accounted for and the whole plan was
+// offered.
+func (j judge) account() []Reason {
+	closes := Reason{Rule: "every planned shopper is accounted for", Kind: KindAccount, Held: true,
+		Measured: fmt.Sprintf("%s planned, %s ended, %s never started", results.HumanCount(j.Account.Planned),
+			results.HumanCount(j.Account.EndedCount()), results.HumanCount(j.Account.NeverStartedCount()))}
+	if err := j.Account.Closes(); err != nil {
+		closes.Held, closes.Measured = false, err.Error()
+	}
+	reasons := []Reason{closes}
+	if n := j.Account.InFlight; n > 0 {
+		reasons = append(reasons, Reason{Rule: "every shopper that arrived has ended", Kind: KindAccount,
+			Measured: results.HumanCount(n) + " still in flight"})
+	}
+	if j.Stopped != "" && j.aborted == "" {
+		reasons = append(reasons, Reason{Rule: "the load runs to the end of the plan", Kind: KindAccount,
+			Measured: fmt.Sprintf("incomplete at %s of %s: %s", results.Human(j.Cut), results.Human(j.Duration), j.Stopped)})
+	}
+	return reasons
+}
+
+// generator asks whether it was the backend that was measured.
+func (j judge) generator() []Reason {
+	launched, requests := j.Launched(), j.Count(results.Requests, results.Tags{})
+	if launched == 0 || requests == 0 {
+		return []Reason{{Rule: "something was measured", Kind: KindValidity,
+			Measured: fmt.Sprintf("%s shoppers launched, %s requests", results.HumanCount(launched), results.HumanCount(requests))}}
+	}
+	limits := j.rules.Validity
+	late := j.Account.Late
+	if j.aborted == "" {
+		late += j.Account.NeverStartedCount()
+	}
+	lag := j.Trend(results.ScheduleLag, results.Tags{})
+	p99 := lag.Quantile(0.99)
+	reasons := []Reason{
+		j.share("validity.late", "shoppers late or never started", late, limits.Late),
+		j.share("validity.orphaned", "shoppers orphaned", j.Account.Orphaned, limits.Orphaned),
+		{Rule: fmt.Sprintf("validity.lag_p99: at most %s", results.Human(limits.LagP99)), Kind: KindValidity,
+			Measured: "schedule lag p99 " + expression{limit: float64(limits.LagP99)}.duration(p99),
+			Held:     lag.Count() > 0 && p99 <= limits.LagP99},
+	}
+	if lag.Count() == 0 {
+		reasons[2].Measured = "nothing measured"
+	}
+	if len(j.Workers) == 0 {
+		return reasons
+	}
+	busiest := slices.MaxFunc(j.Workers, func(a, b results.Worker) int { return cmp.Compare(a.CPU, b.CPU) })
+	return append(reasons, Reason{Rule: fmt.Sprintf("validity.cpu: at most %s", results.HumanShare(limits.CPU)), Kind: KindValidity,
+		Measured: fmt.Sprintf("%s took %s of its processors", busiest.Name, results.HumanShare(busiest.CPU)),
+		Held:     busiest.CPU <= limits.CPU})
+}
+
+// share holds n of the planned shoppers against a limit.
+func (j judge) share(rule, what string, n uint64, limit float64) Reason {
+	planned := max(j.Account.Planned, 1)
+	return Reason{Rule: fmt.Sprintf("%s: at most %s", rule, results.HumanShare(limit)), Kind: KindValidity,
+		Measured: what + ": " + ofTotal(n, planned),
+		Held:     float64(n)/float64(planned) <= limit}
+}
+
+// target asks for the least a backend must do, whatever the campaign says.
+func (j judge) target() []Reason {
+	good, total := j.Rate(results.RequestSuccess, results.Tags{})
+	if total == 0 {
+		return nil // the run is invalid already
+	}
+	r := Reason{Rule: "at least one request succeeds", Kind: KindTarget, Held: good > 0, Measured: ofTotal(good, total)}
+	if good == 0 {
+		failed, n := j.mostly()
+		r.Measured = fmt.Sprintf("none of %s requests: %s were %s", results.HumanCount(total), results.HumanCount(n), failed)
+	}
+	return []Reason{r}
+}
+
+// mostly returns the outcome that most requests had.
+func (j judge) mostly() (o results.Outcome, most uint64) {
+	for _, candidate := range results.Outcomes() {
+		if n := j.Count(results.Requests, results.Tags{Outcome: candidate.String()}); n > most {
+			o, most = candidate, n
+		}
+	}
+	return o, most
+}
+
+func (j judge) thresholds() []Reason {
+	var reasons []Reason
+	for _, t := range j.rules.Thresholds {
+		r, _ := t.Evaluate(j.Run, j.Cut)
+		if t.AbortOnFail && j.aborted == t.StopReason() {
+			r.Measured += "; it stopped the run at " + results.Human(j.Cut)
+			r.Held = false
+		}
+		reasons = append(reasons, r)
+	}
+	return reasons
+}
+
+// books turns what the audit found into reasons.
+func books(a *results.Audit) []Reason {
+	var reasons []Reason
+	for _, f := range a.Findings {
+		if f.Count == 0 {
+			continue // checked, and not broken
+		}
+		r := Reason{Rule: f.Invariant, Kind: KindAudit, Measured: results.HumanCount(f.Count) + " findings"}
+		if len(f.Examples) > 0 {
+			r.Measured += ", such as " + f.Examples[0]
+		}
+		reasons = append(reasons, r)
+	}
+	if reasons != nil {
+		return reasons
+	}
+	return []Reason{{Rule: "promised = booked", Kind: KindAudit, Held: true,
+		Measured: fmt.Sprintf("%s orders promised, %s booked, %s undecided, in %s", results.HumanCount(a.Promised),
+			results.HumanCount(a.Booked), results.HumanCount(a.Undecided), a.Source)}}
+}
