@@ -1,0 +1,119 @@
+package scenarios
+
+import (
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/verdict"
+)
+
+// A Campaign is what a user wrote: what is tried, against what, and what must
+// hold. Load and Parse make one; it is not changed afterwards.
+type Campaign struct {
+	Name       string
+	Seed       uint64
+	Crowd      Crowd
+	Factors    results.Factors // the campaign's own suggestion, 1 where it has none; flags override each
+	Target     Target
+	Limits     Limits
+	Thresholds []verdict.Threshold
+	Validity   verdict.Validity
+
+	rules []rule // what Thresholds were parsed from, one by one
+}
+
+// Crowd is who comes and when.
+type Crowd struct {
+	Shoppers uint64   `json:"shoppers,omitempty"` // 0 when the rates are absolute and say it
+	Process  string   `json:"process"`            // Poisson or Uniform
+	Stages   []Stage  `json:"stages"`
+	Personas []Weight `json:"personas"` // by persona name, in the campaign's order
+	Journeys []Weight `json:"journeys"` // by journey name
+	Think    Think    `json:"think"`
+}
+
+// The arrival processes.
+const (
+	Poisson = "poisson" // as if nobody knew of each other
+	Uniform = "uniform" // evenly spaced along the curve
+)
+
+// Stage is a named stretch of the day with its rate. Rates are relative
+// weights, or arrivals per second when Absolute; From and To differ in a ramp.
+type Stage struct {
+	Name     string        `json:"name"`
+	For      time.Duration `json:"for_ns"`
+	From     float64       `json:"from"`
+	To       float64       `json:"to"`
+	Absolute bool          `json:"absolute,omitempty"`
+}
+
+// Weight is a name and its share of the crowd; shares need not add up to 100.
+type Weight struct {
+	Name  string  `json:"name"`
+	Share float64 `json:"share"`
+}
+
+// Think is the lognormal think time between an answer and the next step. Both
+// are 0 when the shoppers do not think.
+type Think struct {
+	Median time.Duration `json:"median_ns"`
+	P90    time.Duration `json:"p90_ns"`
+}
+
+// Target is the backend and how to speak to it. Values may hold ${NAME},
+// resolved on the worker and never before.
+type Target struct {
+	URL      string            `json:"url,omitempty"` // empty: the built-in storefront
+	Headers  map[string]string `json:"headers,omitempty"`
+	Chat     Endpoint          `json:"chat"`
+	Coupons  Endpoint          `json:"coupons"` // no protocol: nobody claims a coupon
+	Checkout Endpoint          `json:"checkout"`
+}
+
+// Endpoint is one protocol of a target.
+type Endpoint struct {
+	Protocol string `json:"protocol,omitempty"` // openai, wxpay-favor, ucp
+	Version  string `json:"version,omitempty"`
+	Path     string `json:"path,omitempty"`     // prefix before the protocol's own paths
+	Model    string `json:"model,omitempty"`    // chat
+	StockID  string `json:"stock_id,omitempty"` // coupons
+}
+
+// Limits are what the campaign may do at most; 0 means no limit.
+type Limits struct {
+	Arrivals float64 `json:"arrivals_per_s,omitempty"` // per second
+}
+
+// A rule is a threshold as the campaign writes it.
+type rule struct {
+	Selector   string        `json:"selector"`
+	Expression string        `json:"expression"`
+	Abort      bool          `json:"abort,omitempty"`
+	Delay      time.Duration `json:"delay_ns,omitempty"`
+
+	path string // in the file it came from, if it did
+}
+
+// Protocols lists the protocol names an endpoint of a target (chat, coupons,
+// checkout) can have.
+func Protocols(endpoint string) []string {
+	switch endpoint {
+	case "chat":
+		return []string{"openai"}
+	case "coupons":
+		return []string{"wxpay-favor"}
+	case "checkout":
+		return []string{"ucp"}
+	}
+	return nil
+}
+
+// Versions lists the versions of a protocol, the default first; none for a
+// protocol without versions.
+func Versions(protocol string) []string {
+	if protocol == "ucp" {
+		return []string{"2026-04-08"}
+	}
+	return nil
+}

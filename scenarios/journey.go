@@ -1,0 +1,135 @@
+package scenarios
+
+import (
+	"slices"
+
+	"github.com/flashcrowd/flashcrowd/results"
+)
+
+// script returns the steps of a journey, or nil for an unknown one. A step's
+// index is its place here, also when a step before it is skipped.
+func script(journey string) []StepKind {
+	switch journey {
+	case "order":
+		return []StepKind{Turn, Turn, Turn, Claim, Create, Update, Complete}
+	case "browse":
+		return []StepKind{Turn, Turn, Turn}
+	}
+	return nil
+}
+
+// Journeys lists the names a campaign can use.
+func Journeys() []string { return []string{"order", "browse"} }
+
+// Walk returns the shopper's way through its journey, from the start. Where
+// the target hands out no coupons, claiming and applying one are left out.
+func (s Shopper) Walk() Journey {
+	w := &walk{shopper: s, steps: script(s.Journey), end: Ending{Outcome: results.Canceled}}
+	w.end.MeantToClaim = slices.Contains(w.steps, Claim) && !w.skips(Claim)
+	w.end.MeantToOrder = slices.Contains(w.steps, Complete)
+	return w
+}
+
+// A walk is a scripted journey: the shopper says its lines whatever comes
+// back, as long as something does.
+type walk struct {
+	shopper Shopper
+	steps   []StepKind
+	begun   bool
+	over    bool
+	index   int // of the step asked for last
+	attempt int // of that step
+
+	coupon  string
+	session string
+	end     Ending
+}
+
+// Next implements Journey.
+func (w *walk) Next(last Result) (Step, bool) {
+	switch {
+	case w.over:
+		return Step{}, false
+	case !w.begun:
+		w.begun = true
+		return w.step(), true
+	case last.Outcome == results.OK:
+		w.take(last)
+		return w.advance()
+	case last.Outcome == results.Rejected && w.steps[w.index] == Claim:
+		return w.advance() // sold out, or had enough: it buys without
+	}
+	if w.attempt < w.shopper.Persona.tries(last.Outcome) {
+		if pause, ok := w.shopper.backsOff(w.index, w.attempt+1, last.RetryAfter); ok {
+			w.attempt++
+			step := w.step()
+			step.Think = pause
+			return step, true
+		}
+	}
+	return w.leave(last.Outcome)
+}
+
+// take keeps what an answer gave.
+func (w *walk) take(r Result) {
+	switch w.steps[w.index] {
+	case Claim:
+		w.coupon, w.end.Claimed = r.Coupon, true
+	case Create:
+		w.session = r.Session
+	case Complete:
+		w.end.Ordered = true
+	case Turn, Update: // nothing to keep
+	}
+}
+
+// skips says whether a step has nothing to do.
+func (w *walk) skips(k StepKind) bool {
+	return k == Claim && w.shopper.plan.Target.Coupons.Protocol == "" || k == Update && w.coupon == ""
+}
+
+func (w *walk) advance() (Step, bool) {
+	w.index++
+	w.attempt = 0
+	for w.index < len(w.steps) && w.skips(w.steps[w.index]) {
+		w.index++
+	}
+	if w.index >= len(w.steps) {
+		return w.leave(results.OK)
+	}
+	step := w.step()
+	step.Think = w.shopper.thinks(w.index)
+	return step, true
+}
+
+func (w *walk) leave(o results.Outcome) (Step, bool) {
+	w.over = true
+	w.end.Outcome = o
+	return Step{}, false
+}
+
+// step returns the current step, without its think time.
+func (w *walk) step() Step {
+	s := Step{
+		Kind: w.steps[w.index], Index: w.index, Attempt: w.attempt,
+		Key:    w.shopper.Key(w.index, 0),
+		Answer: w.shopper.Persona.Answer,
+	}
+	switch s.Kind {
+	case Turn:
+		s.Say, s.FirstToken = w.shopper.say(w.index), w.shopper.Persona.FirstToken
+	case Create:
+		s.Item = w.shopper.item()
+	case Update:
+		s.Session, s.Coupon = w.session, w.coupon
+	case Complete:
+		s.Session = w.session
+	case Claim: // the key says it all
+	}
+	return s
+}
+
+// End implements Journey.
+func (w *walk) End() Ending { return w.end }
+
+var _ Journey = (*walk)(nil)

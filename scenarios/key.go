@@ -1,0 +1,112 @@
+package scenarios
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math/bits"
+)
+
+// A UUID is an idempotency key, a user's id or an order reference. It is a
+// UUIDv8 (RFC 9562) that packs slot, number, step and attempt with a MAC of the
+// campaign's seed, so that an audit finds owner and intent without the plan.
+//
+// Of its 122 free bits, from the left: slot 12, number 32, step 8, attempt 6,
+// MAC 64. The MAC is SipHash-2-4 keyed with the seed: it tells this campaign's
+// keys from all others, and is no secret to whoever has the campaign.
+type UUID [16]byte
+
+// An Intent is what a key is for: one step of one shopper. Attempt counts the
+// times a lease moved and the shopper was launched again, from 0; a shopper
+// that repeats a request keeps its key.
+type Intent struct {
+	ID      ID
+	Step    int // 0 to 254, or UserStep
+	Attempt int // 0 to 63
+}
+
+// UserStep is the step in a shopper's own id, which belongs to no request.
+const UserStep = 255
+
+// Key returns the key of the intent i under seed. Step and attempt beyond
+// their range lose their upper bits.
+func Key(seed uint64, i Intent) UUID {
+	word := uint64(i.ID.Slot)&0xfff<<46 | uint64(i.ID.Number)<<14 | uint64(i.Step)&0xff<<6 | uint64(i.Attempt)&0x3f
+	mac := siphash(seed, macKey, word)
+	var u UUID
+	// 48 bits, version 8 in 4, 12 bits | variant 2 in 2 bits, 62 bits
+	binary.BigEndian.PutUint64(u[:8], word>>10<<16|8<<12|word&0x3ff<<2|mac>>62)
+	binary.BigEndian.PutUint64(u[8:], 2<<62|mac&(1<<62-1))
+	return u
+}
+
+// ParseKey returns the intent that u carries, and whether u is a key of seed.
+func ParseKey(seed uint64, u UUID) (Intent, bool) {
+	word := binary.BigEndian.Uint64(u[:8])>>16<<10 | binary.BigEndian.Uint64(u[:8])>>2&0x3ff
+	i := Intent{
+		ID:      ID{Slot: Slot(word >> 46), Number: uint32(word >> 14)},
+		Step:    int(word >> 6 & 0xff),
+		Attempt: int(word & 0x3f),
+	}
+	if Key(seed, i) != u {
+		return Intent{}, false
+	}
+	return i, true
+}
+
+// ParseUUID reads the usual 36 characters, in either case.
+func ParseUUID(s string) (UUID, error) {
+	var u UUID
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return UUID{}, fmt.Errorf("parse uuid: %q is not of the form 8-4-4-4-12", clip(s, 40))
+	}
+	digits := s[:8] + s[9:13] + s[14:18] + s[19:23] + s[24:]
+	if _, err := hex.Decode(u[:], []byte(digits)); err != nil {
+		return UUID{}, fmt.Errorf("parse uuid %q: %w", s, err)
+	}
+	return u, nil
+}
+
+// String returns the usual 36 characters.
+func (u UUID) String() string {
+	var b [36]byte
+	hex.Encode(b[:8], u[:4])
+	hex.Encode(b[9:13], u[4:6])
+	hex.Encode(b[14:18], u[6:8])
+	hex.Encode(b[19:23], u[8:10])
+	hex.Encode(b[24:], u[10:])
+	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
+	return string(b[:])
+}
+
+// macKey is the second half of the MAC's key: "flashcro" in ASCII.
+const macKey = 0x666c61736863726f
+
+// siphash is SipHash-2-4 of one little-endian word.
+func siphash(k0, k1, word uint64) uint64 {
+	v0, v1 := k0^0x736f6d6570736575, k1^0x646f72616e646f6d
+	v2, v3 := k0^0x6c7967656e657261, k1^0x7465646279746573
+	round := func() {
+		v0 += v1
+		v2 += v3
+		v1 = bits.RotateLeft64(v1, 13) ^ v0
+		v3 = bits.RotateLeft64(v3, 16) ^ v2
+		v0 = bits.RotateLeft64(v0, 32)
+		v2 += v1
+		v0 += v3
+		v1 = bits.RotateLeft64(v1, 17) ^ v2
+		v3 = bits.RotateLeft64(v3, 21) ^ v0
+		v2 = bits.RotateLeft64(v2, 32)
+	}
+	for _, m := range [2]uint64{word, 8 << 56} { // the last block holds the length
+		v3 ^= m
+		round()
+		round()
+		v0 ^= m
+	}
+	v2 ^= 0xff
+	for range 4 {
+		round()
+	}
+	return v0 ^ v1 ^ v2 ^ v3
+}

@@ -1,0 +1,49 @@
+// Package scenarios says what a crowd does: the Campaign a user writes, the
+// Plan it expands to, and the Shoppers, Personas and Journeys in it.
+//
+// A plan is a recipe, never a list. Everything about a shopper (when it
+// arrives, who it is, what it says, how long it thinks) is drawn from the
+// campaign's seed and the shopper's identity, so any worker can compute any
+// shopper and who runs it changes nothing about it.
+//
+// Plan time counts from the common start of a run and has the factors applied
+// already: it passes at the speed of a clock on the wall.
+package scenarios
+
+import (
+	"fmt"
+	"time"
+)
+
+// Slots is how many parts the crowd is divided into: the units of ownership.
+const Slots = 4096
+
+// A Slot is one of the 4,096 parts of the crowd.
+type Slot uint16
+
+// ID is a shopper's identity. Shopper g of the whole crowd (from 0) has slot
+// g mod 4096 and number g div 4096, so that a smaller crowd is a prefix of a
+// larger one.
+type ID struct {
+	Slot   Slot
+	Number uint32
+}
+
+// String returns slot and number as reports spell them: 17/3.
+func (id ID) String() string { return fmt.Sprintf("%d/%d", id.Slot, id.Number) }
+
+// A Mark is a moment in plan time.
+type Mark = time.Duration
+
+// An Arrival is a shopper and the moment it is due.
+type Arrival struct {
+	ID ID
+	At Mark
+}
+
+// A Span is an owned stretch of a slot: the arrivals in [From, To) are its
+// owner's to launch.
+type Span struct {
+	Slot     Slot `json:"slot" cbor:"1,keyasint"`
+	From, To Mark
+}

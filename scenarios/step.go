@@ -1,0 +1,95 @@
+package scenarios
+
+import (
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/results"
+)
+
+// A StepKind is what a request of a journey does.
+type StepKind uint8
+
+const (
+	Turn     StepKind = iota + 1 // one chat exchange
+	Claim                        // claim a coupon
+	Create                       // open a checkout
+	Update                       // put the discount code into it
+	Complete                     // pay: the step that makes the order
+)
+
+var stepNames = [...]string{Turn: "turn", Claim: "claim", Create: "create", Update: "update", Complete: "complete"}
+
+// String returns the step's name as tags, files and reports spell it.
+func (k StepKind) String() string {
+	if int(k) < len(stepNames) {
+		return stepNames[k]
+	}
+	return "step"
+}
+
+// A Step is one request of a journey, complete in itself: whoever carries it
+// out needs nothing but the step, the shopper and a connection.
+type Step struct {
+	Kind    StepKind
+	Index   int // place in the journey, from 0; a repeated attempt keeps it
+	Attempt int // 0 for the first
+
+	Think time.Duration // to wait before it, counted from the end of the last answer
+	Key   UUID          // idempotency key; the same intent has the same key
+
+	FirstToken time.Duration // patience until the first content of a turn; 0 means as Answer
+	Answer     time.Duration // patience for the whole answer
+
+	Say     string // a turn: the user's line
+	Session string // update, complete: the checkout's id
+	Coupon  string // update: the code to apply
+	Item    Item   // create: what is bought
+}
+
+// An Item is what a shopper buys.
+type Item struct {
+	ID       string
+	Title    string
+	Quantity int
+}
+
+// A Result is what a step came to.
+type Result struct {
+	Outcome results.Outcome
+	Why     string // what the rule saw, in a few words; for people
+
+	Start      time.Time // just before dialling or sending
+	FirstChunk time.Time // first chunk of any kind; zero if none came
+	FirstToken time.Time // first delta with content; zero if none came
+	LastToken  time.Time
+	End        time.Time // last byte of the answer, or when the step was given up
+	Tokens     int
+
+	RetryAfter time.Duration // what the backend asked for; 0 if it did not say
+	Coupon     string        // claim: the coupon's id
+	Session    string        // create: the checkout's id
+	Order      string        // complete: the order's id
+	Redeemed   string        // update, complete: the code that stands as applied
+	Amount     int64         // complete: the order's total, minor units
+	Currency   string
+}
+
+// A Journey walks a shopper from step to step. It is pure: the same results
+// give the same steps, whether a worker, a test or `flashcrowd try` asks.
+type Journey interface {
+	// Next returns the step after last; the zero Result asks for the first.
+	// It returns false when the shopper leaves.
+	Next(last Result) (Step, bool)
+	// End says how the journey ended. It is valid once Next returned false, or
+	// at any moment for a journey that is broken off.
+	End() Ending
+}
+
+// Ending is how a journey ended.
+type Ending struct {
+	Outcome      results.Outcome // OK when the shopper got what it came for
+	MeantToClaim bool
+	Claimed      bool
+	MeantToOrder bool
+	Ordered      bool
+}

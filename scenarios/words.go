@@ -1,0 +1,82 @@
+package scenarios
+
+import "strings"
+
+// Catalogue lists what shoppers ask for and buy, in English. Prices are the
+// backend's business.
+func Catalogue() []Item {
+	items := make([]Item, len(goods))
+	for i, g := range goods {
+		items[i] = Item{ID: g.id, Title: g.title[english], Quantity: 1}
+	}
+	return items
+}
+
+type language int
+
+const (
+	chinese language = iota
+	english
+	languages
+)
+
+type good struct {
+	id    string
+	title [languages]string
+}
+
+var goods = [...]good{
+	{"milk-tea-1", [...]string{"珍珠奶茶", "pearl milk tea"}},
+	{"milk-tea-2", [...]string{"茉莉奶绿", "jasmine milk tea"}},
+	{"fruit-tea-1", [...]string{"满杯百香果茶", "passion fruit tea"}},
+	{"fruit-tea-2", [...]string{"葡萄冰茶", "iced grape tea"}},
+	{"coffee-1", [...]string{"生椰拿铁", "coconut latte"}},
+	{"coffee-2", [...]string{"美式咖啡", "americano"}},
+	{"bun-1", [...]string{"豆沙包", "red bean bun"}},
+	{"dumplings-1", [...]string{"韭菜猪肉水饺", "pork and chive dumplings"}},
+}
+
+// turns is how many exchanges a scripted conversation has: browse, choose,
+// confirm ("usually 2-3 turns to payment").
+const turns = 3
+
+// phrases holds the lines of each turn; {item} and {n} are filled in.
+var phrases = [languages][turns][]string{
+	chinese: {
+		{"附近有什么{item}推荐吗？", "帮我看看有没有{item}", "想喝点什么，{item}有吗？", "今天有{item}的活动吗？"},
+		{"就要{item}，{n}份，少糖", "第一家的{item}来{n}份", "选{item}，要{n}份，送到家"},
+		{"好的，用免单卡下单吧", "确认，帮我领券然后付款", "可以，就这样下单"},
+	},
+	english: {
+		{"Is there a place nearby with {item}?", "Show me some {item}, please.", "I'd like {item}. What do you have?", "Any offers on {item} today?"},
+		{"The {item} then, {n} of them, less sugar.", "{n} × {item} from the first shop.", "I'll take {item}, {n}, delivered to my place."},
+		{"Yes, use the free-order card and place the order.", "Confirmed. Claim the coupon for me and pay.", "Fine, order it."},
+	},
+}
+
+// language returns what the shopper speaks: four in five Chinese, as most of
+// the day's shoppers did, and the rest English, so that both are always tried.
+func (s Shopper) language() language {
+	if s.plan.draws.below(5, s.ID, 0, forLanguage) == 0 {
+		return english
+	}
+	return chinese
+}
+
+// item returns what the shopper buys: one thing, seldom two or three of it.
+func (s Shopper) item() Item {
+	g := &goods[s.plan.draws.below(len(goods), s.ID, 0, forItem)]
+	quantity := max(1, s.plan.draws.below(10, s.ID, 0, forQuantity)-6)
+	return Item{ID: g.id, Title: g.title[s.language()], Quantity: quantity}
+}
+
+// say returns the shopper's line in a turn, from 0; beyond the last it repeats
+// the last.
+func (s Shopper) say(turn int) string {
+	turn = min(turn, turns-1)
+	lines := phrases[s.language()][turn]
+	line := lines[s.plan.draws.below(len(lines), s.ID, turn, forPhrase)]
+	item := s.item()
+	line = strings.Replace(line, "{item}", item.Title, 1)
+	return strings.Replace(line, "{n}", string(rune('0'+item.Quantity)), 1)
+}
