@@ -12,7 +12,7 @@ import (
 )
 
 func TestCodec(t *testing.T) {
-	s := record("w", 7, append(day(40), Skip{Stage: "noon", Reason: "stopped", Count: 2}, Mark{Frontier: time.Second})...)
+	s := record("w", 7, append(day(40), Mark{Frontier: time.Second, Skips: []Skip{{Stage: "noon", Reason: "stopped", Count: 2}}})...)
 	s.Final, s.MoreExamples = true, 3
 	wire := Encode(s)
 	got, err := DecodeSnapshot(wire)
@@ -103,7 +103,7 @@ func TestHostileCBOR(t *testing.T) {
 func FuzzDecodeSnapshot(f *testing.F) {
 	f.Add(Encode(record("w", 1)))
 	f.Add(Encode(record("w", 2, day(2)...)))
-	f.Add(Encode(record("w", 3, Skip{Reason: "stopped", Count: 1}, Step{Example: &Example{Why: "no"}}, Mark{Frontier: 1})))
+	f.Add(Encode(record("w", 3, Step{Example: &Example{Why: "no"}}, Mark{Frontier: 1, Skips: []Skip{{Reason: "stopped", Count: 1}}})))
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		s, err := DecodeSnapshot(wire)
 		if err != nil {

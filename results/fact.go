@@ -7,7 +7,7 @@ import "time"
 // they are folded, so that a snapshot is a consistent cut. They are never
 // pooled or changed, because k6 reads them in other goroutines.
 //
-// The kinds are Launch, Step, End, Promise, Skip and Mark.
+// The kinds are Launch, Step, End, Promise and Mark.
 type Fact interface {
 	// Observe calls emit for each value of the catalogue that the fact carries:
 	// nanoseconds for a trend, a count for a counter, 0 or 1 for a rate.
@@ -115,8 +115,13 @@ type Skip struct {
 }
 
 // Mark moves the frontier: every owned arrival before it was launched or
-// counted as never started, none from it on was launched.
-type Mark struct{ Frontier time.Duration }
+// counted as never started, none from it on was launched. A launch moves it
+// too, just past its own moment. Skips are the arrivals that the mark passes
+// over: they come with it, so that no cut falls between the two.
+type Mark struct {
+	Frontier time.Duration
+	Skips    []Skip
+}
 
 // Example is one exchange kept as evidence: bounded and redacted.
 type Example struct {
@@ -187,9 +192,6 @@ func (f Promise) Observe(emit func(*Metric, Tags, int64)) {
 	}
 }
 
-// Observe implements Fact; a skip is part of the account, not of a metric.
-func (f Skip) Observe(func(*Metric, Tags, int64)) {}
-
 // Observe implements Fact; a mark measures nothing.
 func (f Mark) Observe(func(*Metric, Tags, int64)) {}
 
@@ -205,7 +207,6 @@ var (
 	_ Fact = Step{}
 	_ Fact = End{}
 	_ Fact = Promise{}
-	_ Fact = Skip{}
 	_ Fact = Mark{}
 )
 

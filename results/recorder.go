@@ -54,6 +54,7 @@ func (r *Recorder) Add(f Fact) {
 	switch f := f.(type) {
 	case Launch:
 		r.next.Launched++
+		r.next.Frontier = max(r.next.Frontier, f.At+1) // a cut may come before the next mark
 		r.next.Sum = r.next.Sum.Add(f.Hash)
 		r.lines.at(second(f.At)).Launched++
 	case Step:
@@ -75,10 +76,11 @@ func (r *Recorder) Add(f Fact) {
 		f.Key, f.ID = clip(f.Key, maxID), clip(f.ID, maxID)
 		f.Coupon, f.Currency = clip(f.Coupon, maxID), clip(f.Currency, maxName)
 		r.next.Ledger = append(r.next.Ledger, f)
-	case Skip:
-		f.Reason = clip(f.Reason, maxName)
-		r.skips.add(f)
 	case Mark:
+		for _, k := range f.Skips {
+			k.Reason = clip(k.Reason, maxName)
+			r.skips.add(k)
+		}
 		r.next.Frontier = max(r.next.Frontier, f.Frontier)
 	}
 }

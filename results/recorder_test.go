@@ -62,8 +62,7 @@ func TestRecorder(t *testing.T) {
 		Promise{Who: who, Kind: OrderPromise, Known: true, Key: "k", ID: "id", At: 2 * time.Second},
 		Promise{Who: who, Kind: OrderPromise, Key: "lost", At: 2 * time.Second},
 		End{Who: who, At: 3 * time.Second, Outcome: OK, Duration: 3 * time.Second, MeantToOrder: true, Ordered: true},
-		Skip{Stage: "noon", Reason: "stopped", Count: 3},
-		Skip{Stage: "noon", Reason: "stopped", Count: 4},
+		Mark{Skips: []Skip{{Stage: "noon", Reason: "stopped", Count: 3}, {Stage: "noon", Reason: "stopped", Count: 4}}},
 	} {
 		r.Add(f)
 	}
@@ -141,7 +140,7 @@ func TestHostileAnswers(t *testing.T) {
 	for _, text := range []string{strings.Repeat("订", 1<<20), "\xff\xfe", strings.Repeat("\x80", 1<<20), "a" + strings.Repeat("é", 4<<10)} {
 		s := record("w", 1,
 			Promise{Kind: OrderPromise, Known: true, Key: text, ID: text, Coupon: text, Currency: text},
-			Skip{Reason: text, Count: 1},
+			Mark{Skips: []Skip{{Reason: text, Count: 1}}},
 			Step{Name: "turn", Example: &Example{Shopper: text, Trace: text, Why: text, Request: text, Response: text}})
 		if _, err := DecodeSnapshot(Encode(s)); err != nil {
 			t.Errorf("%.8q…: %v", text, err)
