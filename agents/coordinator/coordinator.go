@@ -1,0 +1,304 @@
+// Package coordinator leads one run: it waits for its workers, shares the slots
+// out, answers each exchange after what it brought is on disk, merges the
+// snapshots, and brings the run to its end.
+//
+// The decisions are in a pure state machine (machine.go); the rest of the
+// package is what is around it: gossip, HTTPS, the store and the clock.
+package coordinator
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/agents"
+	"github.com/flashcrowd/flashcrowd/agents/membership"
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/verdict"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// Books keep what must survive the coordinator. When a call returns nil, it is
+// on disk.
+type Books interface {
+	// Commit stores a snapshot and, unless it is nil, the lease state. A
+	// sequence that is stored already with other bytes is an error.
+	Commit(worker string, seq uint64, snapshot, state []byte) error
+	// Save stores the lease state.
+	Save(state []byte) error
+}
+
+// Notes keep what only the coordinator knows of a run.
+type Notes interface {
+	Started(at time.Time) error
+	Worker(id string, n results.WorkerNote) error
+	Skip(s results.Skip) error
+	Stop(why string) error
+}
+
+// Config says which run to lead, and how. Times that are 0 take the default.
+type Config struct {
+	About results.About // Started is set when it is known
+	Plan  *scenarios.Plan
+	Rules []verdict.Threshold // those with AbortOnFail are watched
+	Books Books
+	Notes Notes
+
+	Workers int           // to wait for; at least 1
+	Wait    time.Duration // for them, at most; 1 min
+	Name    string        // in gossip
+	Key     []byte        // the cluster key, membership.KeySize bytes
+	Gossip  string        // host:port to listen on, TCP and UDP; port 0 takes a free one
+	API     string        // host:port to listen on for workers' HTTPS; likewise
+
+	Lease    time.Duration // agents.LeaseLength
+	Lead     time.Duration // from the assignment to the start moment; 1.5 s
+	Patience time.Duration // how long a drain may take before it is cut; 30 s
+	Tail     time.Duration // how long shoppers may be in flight after the plan's end; 5 min
+
+	Listening func(join string)     // told once where workers can join; may be nil
+	Gathering func(ready, want int) // told how many workers are ready, when that changes; may be nil
+	Log       *slog.Logger
+}
+
+// A Coordinator leads one run.
+type Coordinator struct {
+	Config
+	identity membership.Identity
+	brief    []byte
+	done     chan struct{} // closed when the run is over
+	clock    func() time.Duration
+
+	mu      sync.Mutex // of everything below
+	state   *state
+	fleet   *membership.Fleet
+	merger  *results.Merger
+	started time.Time
+	seen    map[string]bool // workers that were members when they first came
+	ready   int
+	faults  []error // what went wrong and did not stop the run
+	failure error
+}
+
+// New returns the coordinator of a run. It does nothing yet: see Run.
+func New(c Config) (*Coordinator, error) {
+	var faults []error
+	if c.Plan == nil || c.Books == nil || c.Notes == nil {
+		faults = append(faults, errors.New("a plan, books and notes are needed"))
+	}
+	if c.Workers < 1 {
+		faults = append(faults, fmt.Errorf("%d workers, want at least 1", c.Workers))
+	}
+	if len(c.Key) != membership.KeySize {
+		faults = append(faults, fmt.Errorf("a cluster key of %d bytes, want %d", len(c.Key), membership.KeySize))
+	}
+	if len(faults) > 0 {
+		return nil, fmt.Errorf("set up coordinator: %w", errors.Join(faults...))
+	}
+	c.Wait = cmp.Or(c.Wait, time.Minute)
+	c.Lease = cmp.Or(c.Lease, agents.LeaseLength)
+	c.Lead = cmp.Or(c.Lead, 1500*time.Millisecond)
+	c.Patience = cmp.Or(c.Patience, 30*time.Second)
+	c.Tail = cmp.Or(c.Tail, 5*time.Minute)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	identity, err := membership.NewIdentity()
+	if err != nil {
+		return nil, fmt.Errorf("set up coordinator: %w", err)
+	}
+	brief, err := agents.Brief{Run: c.About.ID, Plan: c.Plan.Encode()}.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("set up coordinator: %w", err)
+	}
+	co := &Coordinator{
+		Config: c, identity: identity, brief: brief,
+		done: make(chan struct{}), clock: scenarios.Boottime,
+		merger: results.NewMerger(c.About), seen: map[string]bool{},
+	}
+	co.state = newState(rules{
+		workers: c.Workers, wait: c.Wait, startDelay: c.Lead, lease: c.Lease,
+		patience: c.Patience, tail: c.Tail, end: c.Plan.Duration(),
+	}, co.clock())
+	return co, nil
+}
+
+// Run leads the run: it listens, joins gossip, and returns when every worker
+// has left or was lost; View then has all of it. An error means that there was
+// no run, or that something of it could not be kept. When ctx ends, Run
+// abandons the workers, whose leases run out; the polite way is Stop. Run is
+// called once.
+func (c *Coordinator) Run(ctx context.Context) (err error) {
+	listener, err := net.Listen("tcp", c.API)
+	if err != nil {
+		return fmt.Errorf("run coordinator: %w", err)
+	}
+	server := c.server()
+	served := make(chan error, 1)
+	go func() { served <- server.ServeTLS(listener, "", "") }()
+	defer func() {
+		server.Close()
+		<-served
+	}()
+
+	fleet, err := membership.Join(ctx, membership.Config{
+		Identity: c.identity, Protocol: agents.Protocol, Role: membership.Coordinator, Name: c.Name, API: listener.Addr().String(),
+		Bind: c.Gossip, Key: c.Key, Log: c.Log,
+	})
+	if err != nil {
+		return fmt.Errorf("run coordinator: %w", err)
+	}
+	defer func() { err = errors.Join(err, c.leave(fleet)) }()
+	c.mu.Lock()
+	c.fleet = fleet
+	c.state.since = c.clock()
+	c.mu.Unlock()
+	if c.Listening != nil {
+		c.Listening(fleet.Addr())
+	}
+	if err := c.lead(ctx, fleet, served); err != nil {
+		return fmt.Errorf("run coordinator: %w", err)
+	}
+	c.linger(ctx, fleet)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return errors.Join(append(c.faults, c.failure)...)
+}
+
+// lead ticks until the run is over.
+func (c *Coordinator) lead(ctx context.Context, fleet *membership.Fleet, served chan error) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	watch := time.NewTicker(time.Second)
+	defer watch.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-served:
+			served <- err // Run waits for it too
+			return fmt.Errorf("serve workers: %w", err)
+		case <-c.done:
+			return nil
+		case <-tick.C:
+			c.tick(fleet.Members())
+		case <-watch.C:
+			c.watch()
+		}
+	}
+}
+
+// tick lets time pass, and tells whoever waits for the start how far it is.
+func (c *Coordinator) tick(members []membership.Member) {
+	c.mu.Lock()
+	c.do(ticked{c.clock(), members})
+	ready, changed := c.ready, false
+	if c.state.phase == gathering {
+		ready = len(c.state.ready())
+		changed = ready != c.ready
+		c.ready = ready
+	}
+	c.mu.Unlock()
+	if changed && c.Gathering != nil {
+		c.Gathering(ready, c.Workers)
+	}
+}
+
+// known says whether id is, or was, a worker of this fleet: gossip lets in,
+// but it does not end a lease.
+func (c *Coordinator) known(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.seen[id] && c.fleet != nil {
+		m, ok := c.fleet.Member(id)
+		c.seen[id] = ok && m.Role == membership.Worker
+	}
+	return c.seen[id]
+}
+
+// watch stops the run when a threshold that may abort it is broken.
+func (c *Coordinator) watch() {
+	c.mu.Lock()
+	elapsed, running := c.clock()-c.state.zero, c.state.started && c.state.stop == scenarios.Go
+	c.mu.Unlock()
+	if !running || elapsed <= 0 {
+		return
+	}
+	var run *results.Run
+	for _, rule := range c.Rules {
+		if !rule.AbortOnFail || elapsed < rule.DelayAbortEval {
+			continue
+		}
+		if run == nil {
+			run = c.View()
+		}
+		if rule.Aborts(run, elapsed) {
+			c.Stop(scenarios.Cut, rule.StopReason())
+			return
+		}
+	}
+}
+
+// Stop ends the load: Drain lets shoppers in flight finish, Cut cancels them.
+// It is sticky and only ever grows; the first reason stands. Run returns when
+// the workers have left.
+func (c *Coordinator) Stop(kind scenarios.Stop, why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.do(stopped{c.clock(), kind, why})
+}
+
+// View returns the run as merged so far.
+func (c *Coordinator) View() *results.Run {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	run := c.merger.Run()
+	run.Started = c.started
+	return run
+}
+
+// Elapsed returns the plan time; negative before the start, and false while
+// the start moment is not set.
+func (c *Coordinator) Elapsed() (scenarios.Mark, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.clock() - c.state.zero, c.state.started
+}
+
+// linger keeps answering until the workers have left gossip, so that a worker
+// whose last answer was lost can ask again. Nobody waits for those that were
+// lost.
+func (c *Coordinator) linger(ctx context.Context, fleet *membership.Fleet) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for slices.ContainsFunc(fleet.Members(), c.expected) {
+		select {
+		case <-fleet.Events():
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *Coordinator) expected(m membership.Member) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.state.nodes[m.ID]
+	return n != nil && !n.Gone
+}
+
+func (c *Coordinator) leave(fleet *membership.Fleet) error {
+	c.mu.Lock()
+	c.fleet = nil
+	c.mu.Unlock()
+	if err := fleet.Leave(time.Second); err != nil {
+		c.Log.Debug("leave", "err", err) // others will notice by themselves
+	}
+	return nil
+}

@@ -1,0 +1,365 @@
+package coordinator
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/agents"
+	"github.com/flashcrowd/flashcrowd/agents/membership"
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/verdict"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// shelf is Books and Notes in memory.
+type shelf struct {
+	mu      sync.Mutex
+	full    bool
+	stored  []string
+	started time.Time
+	skips   []results.Skip
+	stops   []string
+	saves   int
+}
+
+func (s *shelf) Commit(worker string, seq uint64, _, _ []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.full {
+		return errors.New("no space left on device")
+	}
+	s.stored = append(s.stored, fmt.Sprintf("%.4s/%d", worker, seq))
+	return nil
+}
+
+func (s *shelf) Save([]byte) error                       { s.saves++; return nil }
+func (s *shelf) Started(at time.Time) error              { s.started = at; return nil }
+func (s *shelf) Worker(string, results.WorkerNote) error { return nil }
+func (s *shelf) Skip(k results.Skip) error               { s.skips = append(s.skips, k); return nil }
+func (s *shelf) Stop(why string) error                   { s.stops = append(s.stops, why); return nil }
+func (s *shelf) fill(full bool)                          { s.mu.Lock(); s.full = full; s.mu.Unlock() }
+
+func testPlan(t testing.TB, length string) *scenarios.Plan {
+	t.Helper()
+	c, err := scenarios.Parse("test.yaml", []byte(`
+name: test
+seed: 1
+crowd:
+  arrivals: {process: uniform}
+  stages:
+    - {name: only, for: `+length+`, rate: 100/s}
+  personas: {patient: 1}
+  journeys: {browse: 1}
+  think: {median: 1s, p90: 2s}
+target:
+  chat:     {protocol: openai, path: /v1, model: m}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.Plan(results.Factors{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// leading starts a coordinator and returns where to join, and a function that
+// waits for the end.
+func leading(t *testing.T, c Config) (co *Coordinator, join string, wait func() error) {
+	t.Helper()
+	c.Key = bytes.Repeat([]byte{7}, membership.KeySize)
+	c.Name, c.Gossip, c.API = "coordinator", "127.0.0.1:0", "127.0.0.1:0"
+	if c.Plan == nil {
+		c.Plan = testPlan(t, "10s")
+	}
+	c.About = results.About{ID: "run-1", Planned: c.Plan.Shoppers, Stages: c.Plan.Stages()}
+	listening := make(chan string, 1)
+	c.Listening = func(join string) { listening <- join }
+	co, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- co.Run(ctx) }()
+	wait = sync.OnceValue(func() error {
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(8 * time.Second):
+			cancel()
+			return fmt.Errorf("not over in time: %w", <-ended)
+		}
+	})
+	t.Cleanup(func() { cancel(); _ = wait() })
+	select {
+	case join = <-listening:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	return co, join, wait
+}
+
+// stub is a worker without a child.
+type stub struct {
+	t      *testing.T
+	id     membership.Identity
+	fleet  *membership.Fleet
+	base   string
+	pinned string // the coordinator
+}
+
+func newStub(t *testing.T, name, join string) *stub {
+	t.Helper()
+	id, err := membership.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stub{t: t, id: id}
+	s.fleet, err = membership.Join(t.Context(), membership.Config{
+		Identity: id, Protocol: agents.Protocol, Role: membership.Worker, Name: name, Bind: "127.0.0.1:0",
+		Seeds: []string{join}, Key: bytes.Repeat([]byte{7}, membership.KeySize),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.fleet.Leave(time.Second) })
+	c, ok := s.fleet.Coordinator()
+	if !ok {
+		t.Fatal("no coordinator in gossip")
+	}
+	s.base, s.pinned = "https://"+c.API, c.ID
+	// Gossip tells us of the coordinator before it takes us in.
+	for late := time.Now().Add(3 * time.Second); ; {
+		_, _, err := s.do(id.ClientTLS(s.pinned), http.MethodGet, "/v1/plan", nil)
+		if err == nil {
+			return s
+		}
+		if time.Now().After(late) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (s *stub) do(config *tls.Config, method, path string, body []byte) (int, []byte, error) {
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
+	req, err := http.NewRequestWithContext(s.t.Context(), method, s.base+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, b, err
+}
+
+func (s *stub) put(seq uint64, snap results.Snapshot) (int, agents.Lease, string) {
+	s.t.Helper()
+	snap.Format, snap.Worker, snap.Seq = results.SnapshotFormat, s.id.ID, seq
+	return s.send(seq, agents.Exchange{Seq: seq, Name: "stub", Snapshot: results.Encode(snap)})
+}
+
+func (s *stub) send(seq uint64, e agents.Exchange) (int, agents.Lease, string) {
+	s.t.Helper()
+	body, err := e.Encode()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	status, answer, err := s.do(s.id.ClientTLS(s.pinned), http.MethodPut, fmt.Sprintf("/v1/workers/%s/snapshots/%d", s.id.ID, seq), body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if status != http.StatusOK {
+		return status, agents.Lease{}, string(answer)
+	}
+	l, err := agents.DecodeLease(answer)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return status, l, ""
+}
+
+func TestExchangeOverTLS(t *testing.T) {
+	books := &shelf{}
+	_, join, wait := leading(t, Config{Books: books, Notes: books, Workers: 1, Lead: 50 * time.Millisecond})
+	w := newStub(t, "worker-1", join)
+
+	status, body, err := w.do(w.id.ClientTLS(w.pinned), http.MethodGet, "/v1/plan", nil)
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("plan: %d %s %v", status, body, err)
+	}
+	brief, err := agents.DecodeBrief(body)
+	if err != nil || brief.Run != "run-1" {
+		t.Fatalf("%+v, %v", brief, err)
+	}
+	if p, err := scenarios.DecodePlan(brief.Plan); err != nil || p.Shoppers != 1000 {
+		t.Errorf("plan: %+v, %v", p, err)
+	}
+
+	if status, l, text := w.put(1, results.Snapshot{}); status != 200 || l.Stored != 1 {
+		t.Fatalf("first: %d %s %+v", status, text, l)
+	}
+	status, l, text := w.put(2, results.Snapshot{Frontier: time.Second, Launched: 3})
+	if status != 200 || !l.Started || len(l.Spans) != scenarios.Slots {
+		t.Fatalf("second: %d %s %+v", status, text, l)
+	}
+	if status, l, text = w.put(2, results.Snapshot{Frontier: time.Second, Launched: 3}); status != 200 || l.Stored != 2 {
+		t.Errorf("repeated: %d %s %+v", status, text, l)
+	}
+	if status, _, text = w.put(2, results.Snapshot{Frontier: time.Second, Launched: 4}); status != http.StatusUnprocessableEntity {
+		t.Errorf("other bytes: %d %s", status, text)
+	}
+	if status, l, text = w.put(9, results.Snapshot{}); status != 200 || l.Stored != 2 || l.Length != 0 {
+		t.Errorf("gap: %d %s %+v", status, text, l)
+	}
+	books.fill(true)
+	if status, _, text = w.put(3, results.Snapshot{}); status != http.StatusServiceUnavailable || !strings.Contains(text, "no space left") {
+		t.Errorf("full disk: %d %s", status, text)
+	}
+	books.fill(false)
+	if status, l, text = w.put(3, results.Snapshot{Frontier: 10 * time.Second, Ended: 3, Launched: 0}); status != 200 || l.Stored != 3 {
+		t.Errorf("third: %d %s %+v", status, text, l)
+	}
+	if status, l, text = w.put(4, results.Snapshot{Frontier: 10 * time.Second, Final: true}); status != 200 || l.Stop != scenarios.Done {
+		t.Errorf("final: %d %s %+v", status, text, l)
+	}
+	if status, _, text = w.put(5, results.Snapshot{}); status != http.StatusConflict {
+		t.Errorf("after the final one: %d %s", status, text)
+	}
+	if err := w.fleet.Leave(time.Second); err != nil {
+		t.Error(err)
+	}
+	if err := wait(); err != nil {
+		t.Error(err)
+	}
+	want := fmt.Sprintf("[%.4[1]s/1 %.4[1]s/2 %.4[1]s/3 %.4[1]s/4]", w.id.ID)
+	if got := fmt.Sprint(books.stored); got != want {
+		t.Errorf("stored %s, want %s", got, want)
+	}
+	if books.started.IsZero() || len(books.stops) > 0 || len(books.skips) > 0 {
+		t.Errorf("notes: %+v", books)
+	}
+}
+
+func TestWhoIsTurnedAway(t *testing.T) {
+	books := &shelf{}
+	_, join, _ := leading(t, Config{Books: books, Notes: books, Workers: 1})
+	w, other := newStub(t, "worker-1", join), newStub(t, "worker-2", join)
+	stranger, err := membership.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := results.Encode(results.Snapshot{Format: results.SnapshotFormat, Worker: w.id.ID, Seq: 1})
+	body, err := agents.Exchange{Seq: 1, Name: "w", Snapshot: cut}.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/v1/workers/" + w.id.ID + "/snapshots/1"
+	if status, text, err := w.do(stranger.ClientTLS(w.pinned), http.MethodPut, path, body); err == nil {
+		t.Errorf("a certificate that is no member's: %d %s", status, text)
+	}
+	if status, text, err := w.do(w.id.ClientTLS(other.id.ID), http.MethodPut, path, body); err == nil {
+		t.Errorf("a coordinator that is not the one in gossip: %d %s", status, text)
+	}
+	mine, theirs := w.id.ClientTLS(w.pinned), other.id.ClientTLS(w.pinned)
+	garbage, _ := agents.Exchange{Seq: 1, Name: "w", Snapshot: []byte("garbage")}.Encode()
+	tests := []struct {
+		name, path string
+		config     *tls.Config
+		body       []byte
+		want       int
+	}{
+		{"another's path", path, theirs, body, http.StatusForbidden},
+		{"another's snapshot", "/v1/workers/" + other.id.ID + "/snapshots/1", theirs, body, http.StatusForbidden},
+		{"truncated", path, mine, body[:len(body)-1], http.StatusBadRequest},
+		{"garbage", path, mine, garbage, http.StatusBadRequest},
+		{"sequence differs", "/v1/workers/" + w.id.ID + "/snapshots/2", mine, body, http.StatusBadRequest},
+		{"no sequence", "/v1/workers/" + w.id.ID + "/snapshots/x", mine, body, http.StatusBadRequest},
+		{"too large", path, mine, make([]byte, agents.MaxExchange+1), http.StatusRequestEntityTooLarge},
+		{"unknown path", "/v2/plan", mine, nil, http.StatusNotFound},
+	}
+	for _, tt := range tests {
+		status, text, err := w.do(tt.config, http.MethodPut, tt.path, tt.body)
+		if status != tt.want {
+			t.Errorf("%s: %d %s %v, want %d", tt.name, status, text, err, tt.want)
+		}
+	}
+	if len(books.stored) > 0 {
+		t.Errorf("stored: %v", books.stored)
+	}
+}
+
+func TestLostWorkerIsAccountedFor(t *testing.T) {
+	books := &shelf{}
+	co, join, wait := leading(t, Config{Books: books, Notes: books, Workers: 1, Lease: 300 * time.Millisecond, Lead: time.Millisecond})
+	w := newStub(t, "worker-1", join)
+	w.put(1, results.Snapshot{})
+	w.put(2, results.Snapshot{Frontier: 4 * time.Second, Launched: 400})
+	_ = w.fleet.Leave(time.Second)
+	if err := wait(); err != nil {
+		t.Fatal(err)
+	}
+	due := 0
+	for slot := range scenarios.Slot(scenarios.Slots) {
+		due += co.Plan.Count(slot, 4*time.Second, 10*time.Second)
+	}
+	want := results.Skip{Stage: "only", Reason: "stub lost", Count: uint64(due)}
+	if len(books.skips) != 1 || books.skips[0] != want {
+		t.Errorf("never started: %+v, want %+v", books.skips, want)
+	}
+	run := co.View()
+	if run.Account.Orphaned != 400 || run.Stopped != "no worker is left" || run.Started.IsZero() {
+		t.Errorf("account %+v, stopped %q, started %v", run.Account, run.Stopped, run.Started)
+	}
+}
+
+func TestAbortingThreshold(t *testing.T) {
+	rule, err := verdict.ParseThreshold("order_success", "rate>0.9", true, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	books := &shelf{}
+	_, join, wait := leading(t, Config{Books: books, Notes: books, Workers: 1, Rules: []verdict.Threshold{rule}, Lead: time.Millisecond})
+	w := newStub(t, "worker-1", join)
+	bad := []results.Series{{Metric: results.OrderSuccess.Name, Tags: results.Tags{Stage: "only"}, Count: 100, Good: 10}}
+	w.put(1, results.Snapshot{})
+	w.put(2, results.Snapshot{Frontier: time.Second, Launched: 100, Ended: 100, Series: bad})
+	seq := uint64(2)
+	for late := time.Now().Add(5 * time.Second); time.Now().Before(late); time.Sleep(50 * time.Millisecond) { // as a worker would
+		seq++
+		_, l, _ := w.put(seq, results.Snapshot{Frontier: time.Second})
+		if l.Stop != scenarios.Go {
+			break
+		}
+	}
+	if len(books.stops) == 0 || books.stops[0] != rule.StopReason() {
+		t.Errorf("stopped because of %q, want %q", books.stops, rule.StopReason())
+	}
+	w.put(seq+1, results.Snapshot{Frontier: time.Second, Final: true})
+	_ = w.fleet.Leave(time.Second)
+	if err := wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestNewListsEveryFault(t *testing.T) {
+	_, err := New(Config{})
+	for _, want := range []string{"a plan, books and notes", "0 workers", "a cluster key of 0 bytes"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want something with %q", err, want)
+		}
+	}
+}

@@ -1,0 +1,261 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/agents"
+	"github.com/flashcrowd/flashcrowd/extensions/link"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+const (
+	giveUp = 30 * time.Second
+	grace  = 5 * time.Second
+	begin  = 1000 * time.Second
+)
+
+// at is a moment of a test, in milliseconds after its beginning.
+func at(ms int) time.Duration { return begin + time.Duration(ms)*time.Millisecond }
+
+func cut(ms int, seq uint64) event {
+	return snapped{at(ms), link.Snapshot{Seq: seq, Bytes: []byte{byte(seq)}}}
+}
+
+func last(ms int, seq uint64) event {
+	return snapped{at(ms), link.Snapshot{Seq: seq, Bytes: []byte{byte(seq)}, Final: true}}
+}
+
+// reply is an answer that took 10 ms.
+func reply(ms int, l agents.Lease) event { return leased{at(ms - 10), at(ms), l} }
+
+func granted(stored uint64) agents.Lease {
+	return agents.Lease{Version: 1, Length: 5 * time.Second, Stored: stored}
+}
+
+// words spells actions shortly.
+func words(actions []action) string {
+	var w []string
+	for _, a := range actions {
+		switch a := a.(type) {
+		case put:
+			s := fmt.Sprintf("put %d", a.exchange.Seq)
+			if a.exchange.Fate != "" {
+				s += " " + a.exchange.Fate
+			}
+			w = append(w, s)
+		case grant:
+			s := fmt.Sprintf("grant %d for %v", a.lease.Answers, a.lease.Length)
+			if a.lease.Stop > scenarios.Go {
+				s += " " + a.lease.Stop.String()
+			}
+			w = append(w, s)
+		case kill:
+			w = append(w, "kill: "+a.why)
+		case quit:
+			w = append(w, fmt.Sprintf("quit: %v", a.err))
+		}
+	}
+	return strings.Join(w, ", ")
+}
+
+func TestRelay(t *testing.T) {
+	down := errors.New("connection refused")
+	killed := errors.New("child ended: signal: killed")
+	type turn struct {
+		event event
+		want  string
+	}
+	tests := []struct {
+		name  string
+		turns []turn
+	}{
+		{"one after another", []turn{
+			{cut(0, 1), "put 1"},
+			{reply(20, granted(1)), "grant 1 for 5s"},
+			{ticked{at(50)}, ""},
+			{cut(1000, 2), "put 2"},
+			{reply(1020, granted(2)), "grant 2 for 5s"},
+		}},
+		{"one at a time, in order, kept until acknowledged", []turn{
+			{cut(0, 1), "put 1"},
+			{cut(1000, 2), ""},
+			{cut(2000, 3), ""},
+			{failed{at(2000), down}, ""},
+			{ticked{at(2040)}, ""},
+			{ticked{at(2050)}, "put 1"},
+			{failed{at(2050), down}, ""},
+			{cut(2100, 4), ""}, // backed off
+			{ticked{at(2149)}, ""},
+			{ticked{at(2150)}, "put 1"},
+			{reply(2200, granted(1)), "grant 1 for 5s, put 2"},
+			{reply(2210, granted(2)), "grant 2 for 5s, put 3"},
+			{reply(2220, granted(3)), "grant 3 for 5s, put 4"},
+			{reply(2230, granted(4)), "grant 4 for 5s"},
+		}},
+		{"the end", []turn{
+			{cut(0, 1), "put 1"},
+			{reply(20, agents.Lease{Stored: 1, Stop: scenarios.Done}), "grant 1 for 0s done"},
+			{last(40, 2), "put 2"},
+			{reply(60, agents.Lease{Stored: 2, Stop: scenarios.Done}), "quit: <nil>"},
+		}},
+		{"the child exits before its last snapshot is acknowledged", []turn{
+			{last(0, 1), "put 1"},
+			{exited{at(10), nil}, ""},
+			{failed{at(20), down}, ""},
+			{ticked{at(100)}, "put 1"},
+			{reply(120, granted(1)), "quit: <nil>"},
+		}},
+		{"a dead child's fate is the last exchange", []turn{
+			{cut(0, 1), "put 1"},
+			{cut(900, 2), ""},
+			{exited{at(1000), killed}, ""},
+			{reply(1020, granted(1)), "put 2"},
+			{reply(1040, granted(2)), "put 3 child ended: signal: killed"},
+			{reply(1060, granted(3)), "quit: child ended: signal: killed"},
+		}},
+		{"a child that exits well and early", []turn{
+			{exited{at(0), nil}, "put 1 the child ended before its last snapshot"},
+			{reply(20, granted(1)), "quit: the child ended before its last snapshot"},
+		}},
+		{"an ended worker quits", []turn{
+			{cut(0, 1), "put 1"},
+			{refused{refusal{409, "ended"}}, "quit: coordinator answers 409 Conflict: ended"},
+			{cut(10, 2), ""},
+		}},
+		{"the coordinator is gone", []turn{
+			{cut(0, 1), "put 1"},
+			{failed{at(29_000), down}, ""},
+			{cut(29_000, 2), ""},
+			{ticked{at(29_100)}, "put 1"},
+			{failed{at(30_001), down}, "quit: coordinator lost: no answer for 30s: connection refused"},
+		}},
+		{"the coordinator has less than was acknowledged", []turn{
+			{cut(0, 1), "put 1"},
+			{reply(10, granted(1)), "grant 1 for 5s"},
+			{cut(1000, 2), "put 2"},
+			{reply(1010, agents.Lease{Stored: 0}), "quit: the coordinator wants snapshot 1, the oldest kept is 2"},
+		}},
+		{"an answer that did not take the snapshot grants nothing", []turn{
+			{cut(0, 1), "put 1"},
+			{reply(10, granted(0)), "grant 1 for 0s, put 1"},
+		}},
+		{"a silent child is killed", []turn{
+			{ticked{at(30_000)}, ""},
+			{ticked{at(30_001)}, "kill: silent for 30s"},
+			{exited{at(30_010), killed}, "put 1 child ended: signal: killed"},
+		}},
+		{"a polite leave", []turn{
+			{cut(0, 1), "put 1"},
+			{reply(20, granted(1)), "grant 1 for 5s"},
+			{left{at(100)}, "grant 0 for 0s done"},
+			{left{at(110)}, ""},
+			{cut(1000, 2), "put 2"},
+			{reply(1020, granted(2)), "grant 2 for 5s done"},
+			{last(1100, 3), "put 3"},
+			{reply(1120, granted(3)), "quit: <nil>"},
+		}},
+		{"a child that does not leave is killed", []turn{
+			{left{at(0)}, "grant 0 for 0s done"},
+			{ticked{at(5000)}, ""},
+			{ticked{at(5001)}, "kill: did not end within 5s"},
+		}},
+		{"leaving without a coordinator", []turn{
+			{left{at(0)}, "grant 0 for 0s done"},
+			{last(100, 1), "put 1"},
+			{failed{at(110), down}, ""},
+			{ticked{at(10_001)}, "quit: coordinator lost: it did not take the last snapshot in time"},
+		}},
+		{"a snapshot out of order", []turn{
+			{cut(0, 2), "quit: child broke the protocol: snapshot 2 after 0"},
+		}},
+		{"a snapshot after the final one", []turn{
+			{last(0, 1), "put 1"},
+			{cut(1, 2), "quit: child broke the protocol: snapshot 2 after the final one"},
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRelay("worker-1", giveUp, grace, begin)
+			for i, turn := range tt.turns {
+				if got := words(r.step(turn.event)); got != turn.want {
+					t.Fatalf("turn %d, %T: %q, want %q", i, turn.event, got, turn.want)
+				}
+			}
+		})
+	}
+}
+
+func TestSpansArePassedOnce(t *testing.T) {
+	r := newRelay("worker-1", giveUp, grace, begin)
+	spans := []scenarios.Span{{Slot: 1, To: time.Hour}}
+	exchange := func(seq uint64, l agents.Lease) (uint64, link.Lease) {
+		sent := r.step(cut(int(seq)*1000, seq))[0].(put)
+		l.Length, l.Stored = 5*time.Second, seq
+		return sent.exchange.Have, r.step(reply(int(seq)*1000+20, l))[0].(grant).lease
+	}
+	if have, l := exchange(1, agents.Lease{}); have != 0 || l.Version != 0 || l.Started {
+		t.Errorf("before the start: have %d, %+v", have, l)
+	}
+	if have, l := exchange(2, agents.Lease{Version: 1, Spans: spans}); have != 0 || l.Version != 1 || len(l.Spans) != 1 {
+		t.Errorf("new spans: have %d, %+v", have, l)
+	}
+	if have, l := exchange(3, agents.Lease{Version: 1}); have != 1 || l.Version != 1 || l.Spans != nil {
+		t.Errorf("the same: have %d, %+v", have, l)
+	}
+}
+
+func TestPlanTime(t *testing.T) {
+	var c estimate
+	tests := []struct {
+		sent, received, held int // ms
+		now                  int // plan time of the answer, ms
+		zero                 int // ms after the beginning
+	}{
+		{0, 40, 0, -1000, 1020},
+		{1000, 1050, 30, 25, 1015},   // 20 ms on the way: better
+		{2000, 2100, 0, 1000, 1015},  // worse: ignored
+		{3000, 3010, 50, 2000, 1010}, // held longer than it took: clocks disagree, no negative way
+	}
+	for i, tt := range tests {
+		c.observe(at(tt.sent), at(tt.received), time.Duration(tt.held)*time.Millisecond, time.Duration(tt.now)*time.Millisecond)
+		if c.zero != at(tt.zero) {
+			t.Errorf("%d: zero is %v after the beginning, want %d ms", i, c.zero-begin, tt.zero)
+		}
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	want := []time.Duration{50, 100, 200, 400, 800, 1000, 1000}
+	for i, w := range want {
+		if got := backoff(i + 1); got != w*time.Millisecond {
+			t.Errorf("try %d: %v, want %d ms", i+1, got, w)
+		}
+	}
+	if got := backoff(1_000_000); got != time.Second {
+		t.Errorf("try 1,000,000: %v", got)
+	}
+}
+
+func TestTail(t *testing.T) {
+	var tl tail
+	for i := range 10_000 {
+		fmt.Fprintf(&tl, "line %d\n", i)
+	}
+	if got := tl.words(); got != "line 9995 / line 9996 / line 9997 / line 9998 / line 9999" {
+		t.Errorf("%q", got)
+	}
+	if len(tl.end) > tailSize {
+		t.Errorf("%d bytes are kept", len(tl.end))
+	}
+	fmt.Fprint(&tl, "panic: oh no\n\ngoroutine 1 [running]:\nmain.main()\n")
+	if got := tl.words(); got != "panic: oh no" {
+		t.Errorf("%q", got)
+	}
+	if got := (&tail{}).words(); got != "" {
+		t.Errorf("nothing said: %q", got)
+	}
+}
