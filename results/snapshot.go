@@ -59,7 +59,6 @@ type Second struct {
 // Health is how the generator itself fared since the last cut. CPU is the
 // share of the processors it may use that the k6 child took, in [0,1].
 type Health struct {
-	CPU      float64 `json:"cpu_ratio" cbor:"1,keyasint,omitempty"`
-	RSS      uint64  `json:"rss_bytes" cbor:"2,keyasint,omitempty"`
-	Shoppers uint64  `json:"shoppers_count" cbor:"3,keyasint,omitempty"` // in flight at the cut
+	CPU float64 `json:"cpu_ratio" cbor:"1,keyasint,omitempty"`
+	RSS uint64  `json:"rss_bytes" cbor:"2,keyasint,omitempty"`
 }

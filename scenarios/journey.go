@@ -121,7 +121,7 @@ func (w *walk) step() Step {
 	case Create:
 		s.Item = w.shopper.item()
 	case Update:
-		s.Session, s.Coupon = w.session, w.coupon
+		s.Session, s.Coupon, s.Item = w.session, w.coupon, w.shopper.item() // an update replaces the whole
 	case Complete:
 		s.Session = w.session
 	case Claim: // the key says it all

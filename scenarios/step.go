@@ -43,7 +43,7 @@ type Step struct {
 	Say     string // a turn: the user's line
 	Session string // update, complete: the checkout's id
 	Coupon  string // update: the code to apply
-	Item    Item   // create: what is bought
+	Item    Item   // create, update: what is bought
 }
 
 // An Item is what a shopper buys.

@@ -1,0 +1,38 @@
+// Command flashcrowd sends a crowd of synthetic shoppers at a backend and says
+// whether it held. This package parses, wires the rooms together and chooses
+// the exit code; nothing else decides anything here.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+
+	k6 "go.k6.io/k6/v2/cmd"
+	"golang.org/x/term"
+
+	_ "github.com/flashcrowd/flashcrowd/extensions" // k6 finds its module and output by import
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == "k6" {
+		// Every node runs this one file: a worker starts k6 by re-executing it.
+		// k6 has no library API, reads os.Args and ends in os.Exit.
+		os.Args = append(os.Args[:1:1], os.Args[2:]...)
+		k6.Execute()
+		return
+	}
+	os.Exit(run(context.Background(), os.Args[1:], world{Out: os.Stdout, Talk: os.Stderr}))
+}
+
+// world is what the program touches outside itself.
+type world struct {
+	Out  io.Writer // the result
+	Talk io.Writer // everything said on the way
+}
+
+// colour says whether the result goes to a terminal that wants colours.
+func (w world) colour() bool {
+	f, ok := w.Out.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
+}

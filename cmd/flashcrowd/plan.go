@@ -1,0 +1,78 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+func planCommand(w world) *cobra.Command {
+	var f planFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "plan CAMPAIGN",
+		Short: "Show what would be sent, and where to, without sending anything",
+		Args:  exactly(1, "one campaign ("+strings.Join(scenarios.Embedded(), ", ")+", or a path)"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			plan, err := f.plan(args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return planJSON(w, plan)
+			}
+			return planText(w, plan)
+		},
+	}
+	f.add(c.Flags())
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
+}
+
+func planText(w world, p *scenarios.Plan) error {
+	target := redactURL(p.Target.URL)
+	if target == "" {
+		target = "the built-in storefront, on loopback"
+	}
+	fmt.Fprintf(w.Out, "%s: %d shoppers in %s\n", p.Campaign.Name, p.Shoppers, results.Human(p.Duration()))
+	fmt.Fprintf(w.Out, "target       %s\n", target)
+	fmt.Fprintf(w.Out, "fingerprint  %s\n", p.Fingerprint())
+	fmt.Fprintf(w.Out, "factors      scale %g, demand %g, compress %g, pace %g\n\n", p.Factors.Scale, p.Factors.Demand, p.Factors.Compress, p.Factors.Pace)
+	t := tabwriter.NewWriter(w.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "stage\tfrom\tfor\tshoppers\tarrivals/s\t")
+	for _, s := range p.Stages() {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t\n", s.Name, results.Human(s.From), results.Human(s.To-s.From), s.Shoppers,
+			results.HumanRate(float64(s.Shoppers)/(s.To-s.From).Seconds()))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, warning := range p.Warnings() {
+		fmt.Fprintf(w.Out, "\nwarning: %s\n", warning)
+	}
+	return nil
+}
+
+func planJSON(w world, p *scenarios.Plan) error {
+	enc := json.NewEncoder(w.Out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(struct {
+		Campaign    string          `json:"campaign"`
+		Fingerprint string          `json:"plan_fingerprint"`
+		Target      string          `json:"target"`
+		Factors     results.Factors `json:"factors"`
+		Shoppers    uint64          `json:"planned_count"`
+		Duration    int64           `json:"duration_ns"`
+		Stages      []results.Stage `json:"stages"`
+		Warnings    []string        `json:"warnings"`
+	}{
+		p.Campaign.Name, p.Fingerprint(), redactURL(p.Target.URL), p.Factors, p.Shoppers,
+		int64(p.Duration()), p.Stages(), p.Warnings(),
+	})
+}

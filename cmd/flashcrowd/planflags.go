@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// planFlags turn a campaign into a plan; every command that takes a campaign
+// has them.
+type planFlags struct {
+	scale, demand, compress, pace string
+	seed                          uint64
+	target                        string
+	allow                         []string
+}
+
+func (f *planFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.scale, "scale", "", "thin the crowd: 1/1000 or 0.001 (default: the campaign's)")
+	flags.StringVar(&f.demand, "demand", "", "multiply the crowd: 2 doubles it (default: the campaign's)")
+	flags.StringVar(&f.compress, "compress", "", "speed the stages up: 60 makes an hour a minute (default: the campaign's)")
+	flags.StringVar(&f.pace, "pace", "", "shorten think times, patience and back-off: 0.1 (default: the campaign's)")
+	flags.Uint64Var(&f.seed, "seed", 0, "draw another crowd (default: the campaign's seed)")
+	flags.StringVar(&f.target, "target", "", "backend to shop at, a URL (default: the campaign's, else the built-in storefront)")
+	flags.StringSliceVar(&f.allow, "allow", nil, "address or prefix that may be loaded, such as 192.0.2.10 or 192.0.2.0/24 (default: loopback only)")
+}
+
+// plan loads the campaign and expands it. Faults are the user's: usage errors.
+func (f *planFlags) plan(nameOrPath string) (*scenarios.Plan, error) {
+	campaign, err := scenarios.Load(nameOrPath)
+	if err != nil {
+		return nil, usage(err)
+	}
+	if f.seed != 0 {
+		campaign.Seed = f.seed
+	}
+	var factors results.Factors
+	for _, flag := range []struct {
+		name, text string
+		to         *float64
+	}{
+		{"scale", f.scale, &factors.Scale}, {"demand", f.demand, &factors.Demand},
+		{"compress", f.compress, &factors.Compress}, {"pace", f.pace, &factors.Pace},
+	} {
+		if flag.text == "" {
+			continue
+		}
+		if *flag.to, err = scenarios.ParseFactor(flag.text); err != nil {
+			return nil, usage(fmt.Errorf("--%s: %w", flag.name, err))
+		}
+		if *flag.to <= 0 {
+			return nil, usage(fmt.Errorf("--%s %s: a factor is greater than 0", flag.name, flag.text))
+		}
+	}
+	plan, err := campaign.Plan(factors)
+	if err != nil {
+		return nil, usage(fmt.Errorf("plan %s: %w", campaign.Name, err))
+	}
+	if f.target != "" {
+		plan.Target.URL = f.target
+	}
+	if plan.Target.URL != "" {
+		if err := f.permit(plan.Target.URL); err != nil {
+			return nil, usage(err)
+		}
+	}
+	return plan, nil
+}
+
+// permit refuses a target beyond loopback that the command line does not allow
+// by name or address. It is the early, friendly word: workers check every
+// address that they dial.
+func (f *planFlags) permit(target string) error {
+	target, err := expand(target)
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return fmt.Errorf("read the target: %w", errors.Unwrap(err)) // without the URL: it may hold a secret
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return fmt.Errorf("the target is not an http or https URL with a host")
+	}
+	if addr, err := netip.ParseAddr(u.Hostname()); err == nil && addr.IsLoopback() || u.Hostname() == "localhost" {
+		return nil
+	}
+	if len(f.allow) > 0 {
+		return nil
+	}
+	return fmt.Errorf("the target %s is beyond loopback, and nothing allows it\nhint: if it is yours to load, say so: --allow ADDRESS (an address or prefix; every dial is checked against it)", u.Host)
+}
+
+// expand resolves ${NAME} from the environment.
+func expand(text string) (string, error) {
+	var missing []string
+	out := os.Expand(text, func(name string) string {
+		v, ok := os.LookupEnv(name)
+		if !ok {
+			missing = append(missing, name)
+		}
+		return v
+	})
+	if len(missing) > 0 {
+		return "", fmt.Errorf("the campaign reads ${%s}, which is not set\nhint: export %s=…", missing[0], strings.Join(missing, "=… "))
+	}
+	return out, nil
+}
+
+// redactURL is a target as reports may show it: without user, query or
+// anything that the environment fills in.
+func redactURL(target string) string {
+	if strings.Contains(target, "${") {
+		return target // the name of the secret, not its value
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return "(not a URL)"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}

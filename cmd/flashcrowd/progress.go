@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/flashcrowd/flashcrowd/agents/coordinator"
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/live"
+	"github.com/flashcrowd/flashcrowd/results/verdict"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// progress is the view of a run while it lasts: one line that is rewritten in a
+// terminal, a line a second elsewhere.
+type progress struct {
+	terminal *live.Terminal
+	limits   verdict.Validity
+	previous *results.Run
+}
+
+// newProgress announces what is about to run.
+func newProgress(w world, plan *scenarios.Plan, about results.About, workers int) *progress {
+	width := 0
+	if f, ok := w.Talk.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+			width = columns
+		}
+	}
+	p := &progress{terminal: live.NewTerminal(w.Talk, width), limits: plan.Campaign.Validity}
+	fmt.Fprintf(p.terminal, "%s: %s shoppers in %s against %s, %s\n",
+		about.Campaign, results.HumanCount(about.Planned), results.Human(about.Duration), about.Target, plural(workers, "worker"))
+	return p
+}
+
+// show prints where the run stands.
+func (p *progress) show(c *coordinator.Coordinator) {
+	if _, started := c.Elapsed(); !started {
+		return
+	}
+	run := c.View()
+	p.terminal.Show(live.Line(run, p.previous, p.limits)) // a terminal that is gone is nobody's loss
+	p.previous = run
+}
+
+// talk is where everything else is said while the view is up.
+func (p *progress) talk() io.Writer { return p.terminal }
+
+func (p *progress) close() { p.terminal.Close() }
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

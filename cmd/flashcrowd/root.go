@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flashcrowd/flashcrowd/ci"
+)
+
+// run is the program: it parses, does what was asked and returns the exit code.
+func run(ctx context.Context, args []string, w world) int {
+	root := newRoot(w)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ci.Pass
+	}
+	var coded exit
+	if errors.As(err, &coded) && coded.err == nil {
+		return coded.code // a verdict, already printed
+	}
+	fmt.Fprintf(w.Talk, "flashcrowd: %v\n", err)
+	if coded.code != 0 {
+		return coded.code
+	}
+	return ci.CouldNotRun
+}
+
+// exit is an error that chooses the exit code; without err there is nothing
+// more to say.
+type exit struct {
+	code int
+	err  error
+}
+
+// Error implements error.
+func (e exit) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+// Unwrap lets callers look for the cause.
+func (e exit) Unwrap() error { return e.err }
+
+// usage marks an error as the user's to correct: flags, or a campaign.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exit{ci.Usage, err}
+}
+
+// newRoot is the command tree.
+func newRoot(w world) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "flashcrowd",
+		Short: "Send a crowd of synthetic agentic shoppers at a backend and say whether it held",
+		Long: `flashcrowd sends a crowd of synthetic shoppers (streamed chat, coupon, checkout)
+at a backend and says whether it held.
+
+  campaign → plan → coordinator → workers (k6 + extension) → snapshots → merge → verdict → report
+
+Exit codes: 0 pass · 1 could not run · 2 usage · 3 fail · 4 invalid · 5 inconclusive`,
+		Example: `  flashcrowd run smoke                      half a minute against the built-in storefront
+  flashcrowd run spring-festival            the nine hours of 6 February 2026, replayed
+  flashcrowd run mine.yaml --target URL     your campaign, your backend
+  flashcrowd try mine.yaml --target URL     one shopper, each request and answer shown`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetOut(w.Out)
+	root.SetErr(w.Talk)
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage(fmt.Errorf("%w\nhint: %s --help", err, c.CommandPath()))
+	})
+	root.AddCommand(
+		runCommand(w), tryCommand(w), planCommand(w),
+		runsCommand(w), reportCommand(w),
+		storefrontCommand(w), workerCommand(w),
+		versionCommand(w), k6Command(),
+	)
+	return root
+}
+
+// exactly refuses any other number of arguments, as a usage error.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usage(fmt.Errorf("%s takes %s, not %d arguments\nhint: %s --help", c.Name(), what, len(args), c.CommandPath()))
+		}
+		return nil
+	}
+}
+
+// k6Command stands in the help for what main does before cobra looks.
+func k6Command() *cobra.Command {
+	return &cobra.Command{
+		Use:                "k6 [k6's own commands]",
+		Short:              "k6 with flashcrowd's extensions, as it is: flashcrowd k6 run script.js",
+		DisableFlagParsing: true,
+		Run:                func(*cobra.Command, []string) {}, // never reached: see main
+	}
+}

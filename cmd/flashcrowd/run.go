@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/flashcrowd/flashcrowd/agents/coordinator"
+	"github.com/flashcrowd/flashcrowd/agents/membership"
+	"github.com/flashcrowd/flashcrowd/ci"
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/audit"
+	"github.com/flashcrowd/flashcrowd/results/store"
+	"github.com/flashcrowd/flashcrowd/results/verdict"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// runFlags are what `flashcrowd run` was asked for.
+type runFlags struct {
+	planFlags
+	workers int
+	design  string
+	json    string
+	runs    string
+	verbose bool
+}
+
+func runCommand(w world) *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run CAMPAIGN",
+		Short: "Run a campaign with everything on this machine, and say whether the backend held",
+		Long: `Run a campaign with everything on this machine: a coordinator, --workers N worker
+processes and, when neither the campaign nor --target names a backend, the
+built-in storefront. CAMPAIGN is an embedded campaign's name or a path.
+
+Ctrl-C once launches no more shoppers and lets those in flight finish; twice
+ends at once. Either way the run is kept and can be read.`,
+		Args: exactly(1, "one campaign ("+strings.Join(scenarios.Embedded(), ", ")+", or a path)"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return runCampaign(c.Context(), w, args[0], f)
+		},
+	}
+	f.add(c.Flags())
+	c.Flags().IntVar(&f.workers, "workers", 1, "worker processes to share the crowd")
+	c.Flags().StringVar(&f.design, "design", "guarded", "design of the built-in storefront: see flashcrowd storefront --list")
+	c.Flags().StringVar(&f.json, "json", "", "also write the report as JSON to this file")
+	c.Flags().StringVar(&f.runs, "runs", "runs", "folder that keeps the runs")
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell what the coordinator does")
+	return c
+}
+
+// runCampaign is one run from campaign to report. Each room is entered once:
+// the plan is made, the storefront opened, the store begun, the fleet led, the
+// books held against the ledger, the run judged, and the report printed.
+func runCampaign(ctx context.Context, w world, name string, f runFlags) (err error) {
+	plan, err := f.plan(name)
+	if err != nil {
+		return err
+	}
+	if f.workers < 1 || f.workers > 64 {
+		return usage(fmt.Errorf("--workers %d: 1 to 64 on one machine", f.workers))
+	}
+	if f.json != "" { // found out now, not after the run
+		out, err := os.OpenFile(f.json, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return usage(fmt.Errorf("--json: %w", err))
+		}
+		out.Close()
+	}
+	id, dir, err := newRunFolder(f.runs, plan.Campaign.Name)
+	if err != nil {
+		return err
+	}
+	logs, err := os.Create(filepath.Join(dir, "parts.log"))
+	if err != nil {
+		return fmt.Errorf("keep the run: %w", err)
+	}
+	defer logs.Close()
+
+	target := redactURL(plan.Target.URL)
+	var shop *part
+	if plan.Target.URL == "" {
+		if shop, plan.Target.URL, err = startStorefront(ctx, f.design, filepath.Join(dir, "books.db"), logs); err != nil {
+			return err
+		}
+		defer shop.end(shopGrace)
+		target = "storefront " + f.design + " (built in)"
+	}
+
+	about := results.About{
+		ID: id, Campaign: plan.Campaign.Name, PlanFingerprint: plan.Fingerprint(), Target: target,
+		Factors: plan.Factors, Duration: plan.Duration(), Stages: plan.Stages(), Planned: plan.Shoppers,
+	}
+	kept, err := store.Create(filepath.Join(dir, store.FileName), store.Header{
+		About: about, Plan: plan.Encode(), Created: time.Now(), Version: version(),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, kept.Close()) }()
+
+	for _, warning := range plan.Warnings() {
+		fmt.Fprintf(w.Talk, "warning: %s\n", warning)
+	}
+	if err := lead(ctx, w, f, plan, about, kept, dir, logs); err != nil {
+		return err
+	}
+	return conclude(w, f, plan, kept, shop != nil, dir)
+}
+
+// lead starts the coordinator and its workers, shows progress, and returns when
+// the run is over. Signals become stops.
+func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about results.About, kept *store.Store, dir string, logs *os.File) error {
+	key := make([]byte, membership.KeySize)
+	rand.Read(key) // never fails: see its doc
+	level := slog.LevelError
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	var workers fleet
+	defer workers.end()
+	lost := make(chan error, 1)
+	gone := make(chan struct{})
+	c, err := coordinator.New(coordinator.Config{
+		About: about, Plan: plan, Rules: plan.Campaign.Thresholds, Books: kept, Notes: kept,
+		Workers: f.workers, Name: "coordinator", Key: key, Gossip: "127.0.0.1:0", API: "127.0.0.1:0",
+		Listening: func(join string) {
+			for n := range f.workers {
+				if err := workers.start(fmt.Sprintf("worker-%d", n+1), join, key, dir, logs, f, plan); err != nil {
+					lost <- err
+					return
+				}
+			}
+			go workers.watch(gone)
+		},
+		Log: slog.New(slog.NewTextHandler(w.Talk, &slog.HandlerOptions{Level: level})),
+	})
+	if err != nil {
+		return err
+	}
+
+	leading, abandon := context.WithCancel(ctx)
+	defer abandon()
+	led := make(chan error, 1)
+	go func() { led <- c.Run(leading) }()
+
+	signals := make(chan os.Signal, 3)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	view := newProgress(w, plan, about, f.workers)
+	defer view.close()
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	interrupts := 0
+	for {
+		select {
+		case err := <-led:
+			view.show(c)
+			return err
+		case err := <-lost:
+			abandon()
+			return errors.Join(err, ignoreCanceled(<-led))
+		case <-gone:
+			// Before the start nobody else would say why. After it the
+			// coordinator knows what each worker reported last.
+			gone = nil
+			if _, started := c.Elapsed(); !started {
+				abandon()
+				return errors.Join(workers.fault(), ignoreCanceled(<-led))
+			}
+		case sig := <-signals:
+			switch interrupts++; interrupts {
+			case 1:
+				fmt.Fprintf(view.talk(), "%v: no more shoppers; those in flight may finish (once more to end at once)\n", sig)
+				c.Stop(scenarios.Drain, "stopped by the user")
+			case 2:
+				fmt.Fprintf(view.talk(), "%v: ending at once\n", sig)
+				c.Stop(scenarios.Cut, "stopped by the user")
+			default:
+				abandon()
+				return errors.Join(errors.New("ended by a third signal"), ignoreCanceled(<-led))
+			}
+		case <-second.C:
+			view.show(c)
+		}
+	}
+}
+
+// conclude audits, judges, keeps the verdict and prints the report. The error
+// carries the exit code.
+func conclude(w world, f runFlags, plan *scenarios.Plan, kept *store.Store, builtIn bool, dir string) error {
+	var books *results.Audit
+	if builtIn {
+		a, err := auditStorefront(plan.Target.URL, kept)
+		if err != nil {
+			return fmt.Errorf("audit the storefront's books: %w", err)
+		}
+		books = a
+	}
+	run, err := kept.Run()
+	if err != nil {
+		return err
+	}
+	v := verdict.Judge(run, books, rulesOf(plan))
+	if err := kept.Finish(v, books, time.Now()); err != nil {
+		return err
+	}
+	if err := printReport(w, kept.Path(), false); err != nil {
+		return err
+	}
+	if f.json != "" {
+		out, err := os.Create(f.json)
+		if err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+		err = printReport(world{Out: out, Talk: w.Talk}, kept.Path(), true)
+		if err := errors.Join(err, out.Close()); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	if code := ci.Code(v.Outcome); code != ci.Pass {
+		return exit{code: code}
+	}
+	return nil
+}
+
+// auditStorefront holds the ledger against the built-in storefront's books.
+func auditStorefront(target string, kept *store.Store) (*results.Audit, error) {
+	client := http.Client{Timeout: 5 * time.Minute}
+	answer, err := client.Get(target + "/books/orders")
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("GET /books/orders: %s", answer.Status)
+	}
+	a, err := audit.Orders(kept.Ledger(), audit.ReadNDJSON(answer.Body))
+	if err != nil {
+		return nil, err
+	}
+	a.Source = "the storefront's books"
+	return a, nil
+}
+
+// newRunFolder makes the folder of a new run, named after the moment and the
+// campaign.
+func newRunFolder(runs, campaign string) (id, dir string, err error) {
+	id = time.Now().Format("20060102-150405") + "-" + campaign
+	if err := os.MkdirAll(runs, 0o755); err != nil {
+		return "", "", fmt.Errorf("keep the run: %w\nhint: choose another folder with --runs", err)
+	}
+	for try := 0; ; try++ {
+		name := id
+		if try > 0 {
+			b := make([]byte, 2)
+			rand.Read(b)
+			name += "-" + hex.EncodeToString(b)
+		}
+		dir = filepath.Join(runs, name)
+		err := os.Mkdir(dir, 0o755)
+		if err == nil {
+			return name, dir, nil
+		}
+		if !errors.Is(err, os.ErrExist) || try > 20 {
+			return "", "", fmt.Errorf("keep the run: %w\nhint: choose another folder with --runs", err)
+		}
+	}
+}
+
+func ignoreCanceled(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// fleet is the worker processes of this machine.
+type fleet struct {
+	parts []*part // all started before anybody looks: see coordinator.Config.Listening
+}
+
+// start starts a worker. The cluster key goes by descriptor, never through a
+// command line or an environment.
+func (f *fleet) start(name, join string, key []byte, dir string, logs *os.File, flags runFlags, plan *scenarios.Plan) error {
+	r, wr, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", name, err)
+	}
+	defer r.Close()
+	args := []string{"worker", "--attended", "--key-fd", "3", "--join", join, "--name", name, "--dir", filepath.Join(dir, name)}
+	secrets := plan.Campaign.Secrets()
+	for _, s := range secrets {
+		args = append(args, "--env", s)
+	}
+	for _, a := range flags.allow {
+		args = append(args, "--allow", a)
+	}
+	p, err := startPart(name, args, plainEnv(secrets), logs, logs, r)
+	if err != nil {
+		wr.Close()
+		return err
+	}
+	_, err = wr.Write(key)
+	if err := errors.Join(err, wr.Close()); err != nil {
+		p.end(0)
+		return fmt.Errorf("start %s: hand it the key: %w", name, err)
+	}
+	f.parts = append(f.parts, p)
+	return nil
+}
+
+// watch closes gone when every worker process has ended.
+func (f *fleet) watch(gone chan<- struct{}) {
+	for _, p := range f.parts {
+		<-p.done
+	}
+	close(gone)
+}
+
+// fault says how the first worker that failed ended.
+func (f *fleet) fault() error {
+	for _, p := range f.parts {
+		if p.err != nil {
+			return fmt.Errorf("%s ended before the run began: %w\nhint: parts.log in the run's folder says why", p.name, p.err)
+		}
+	}
+	return errors.New("every worker ended before the run began\nhint: parts.log in the run's folder says why")
+}
+
+// end waits a little for workers that are leaving and kills the rest.
+func (f *fleet) end() {
+	for _, p := range f.parts {
+		p.end(5 * time.Second)
+	}
+}

@@ -1,0 +1,185 @@
+package chat
+
+import (
+	"bytes"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// An answer is gathered piece by piece.
+type answer struct {
+	text   []byte // the content so far, still escaped as in JSON
+	calls  bool   // it calls tools
+	no     bool   // it came as a refusal, in the field that is there for it
+	deltas int    // with content
+	tokens int    // as the backend counts; 0 if it does not say
+	finish string // the reason; empty until it came
+	done   bool   // the stream said so, or the whole came at once
+
+	firstChunk, firstToken, lastToken time.Time
+	end                               time.Time // of what counts; zero: the last byte
+
+	outcome results.Outcome // what ended it before its time
+	why     string          // empty if nothing did
+}
+
+var doneMark = []byte("[DONE]")
+
+// take takes the data of an event. It returns false after the last one that
+// counts.
+func (a *answer) take(data []byte, at time.Time) bool {
+	if a.firstChunk.IsZero() {
+		a.firstChunk = at
+	}
+	if bytes.HasPrefix(data, doneMark) {
+		a.done, a.end = true, at
+		return false
+	}
+	if !valid(data) {
+		return a.fault("a chunk that is no JSON object")
+	}
+	if e := gjson.GetBytes(data, "error"); e.Exists() && e.Type != gjson.Null {
+		a.outcome, a.why = results.ErrorInStream, "an error frame: "+errorCode(e)
+		return false
+	}
+	if n := gjson.GetBytes(data, "usage.completion_tokens"); n.Type == gjson.Number {
+		a.count(n)
+	}
+	choice := gjson.GetBytes(data, "choices.0")
+	if !a.message(choice.Get("delta"), at) {
+		return false
+	}
+	a.finished(choice)
+	return true
+}
+
+// whole takes an answer that came at once.
+func (a *answer) whole(body []byte, at time.Time) {
+	a.firstChunk, a.done = at, true
+	if !valid(body) {
+		a.fault("an answer that is no JSON object")
+		return
+	}
+	if e := gjson.GetBytes(body, "error"); e.Exists() && e.Type != gjson.Null {
+		a.outcome, a.why = byCode(e), "an error with status 200: "+errorCode(e)
+		if a.outcome == results.Unclassified {
+			a.outcome = results.ErrorInStream
+		}
+		return
+	}
+	a.count(gjson.GetBytes(body, "usage.completion_tokens"))
+	choice := gjson.GetBytes(body, "choices.0")
+	if a.message(choice.Get("message"), at) {
+		a.finished(choice)
+	}
+}
+
+// message takes a delta or a message.
+func (a *answer) message(m gjson.Result, at time.Time) bool {
+	content, refusal := m.Get("content"), m.Get("refusal")
+	for _, field := range [...]gjson.Result{content, refusal} {
+		if field.Type != gjson.String && field.Type != gjson.Null {
+			return a.fault("content that is no string")
+		}
+	}
+	if refusal.Str != "" {
+		a.no = true
+	}
+	call := m.Get("tool_calls.0.function.arguments").Str != ""
+	if content.Str == "" && refusal.Str == "" && !call {
+		return true
+	}
+	if len(content.Raw) > 2 {
+		a.text = append(a.text, content.Raw[1:len(content.Raw)-1]...)
+		a.deltas++
+	}
+	a.calls = a.calls || call
+	if a.firstToken.IsZero() {
+		a.firstToken = at
+	}
+	a.lastToken = at
+	return true
+}
+
+// finished notes why the answer ends, if the choice says so.
+func (a *answer) finished(choice gjson.Result) {
+	if reason := choice.Get("finish_reason"); reason.Type == gjson.String {
+		a.finish = wire.Clip(reason.Str)
+	}
+}
+
+// maxTokens is beyond what any answer has.
+const maxTokens = 1 << 24
+
+func (a *answer) count(n gjson.Result) {
+	if n.Num > 0 && n.Num < maxTokens {
+		a.tokens = int(n.Num)
+	}
+}
+
+// fault ends the answer as malformed. It returns false.
+func (a *answer) fault(why string) bool {
+	a.outcome, a.why = results.Malformed, why
+	return false
+}
+
+// verdict says what the answer came to, once nothing more of it comes. Last is
+// when its last byte came.
+func (a *answer) verdict(last time.Time) scenarios.Result {
+	r := a.result(last)
+	if !a.end.IsZero() {
+		r.End = a.end
+	}
+	switch {
+	case a.why != "":
+		r.Outcome, r.Why = a.outcome, a.why
+	case a.finish == "" && a.done:
+		r.Outcome, r.Why = results.Truncated, "the stream is done and gave no finish_reason"
+	case a.finish == "":
+		r.Outcome, r.Why = results.Truncated, "the stream ended without finish_reason and [DONE]"
+	case a.no:
+		r.Outcome, r.Why = results.Refused, "a refusal"
+	case a.finish == "content_filter":
+		r.Outcome, r.Why = results.Refused, "finish_reason content_filter"
+	case len(a.text) == 0 && !a.calls:
+		r.Outcome, r.Why = results.Malformed, "an empty answer"
+	default:
+		r.Outcome = results.OK
+		if phrase := refusal(a.text); phrase != "" {
+			r.Outcome, r.Why = results.Refused, "the text says: "+phrase
+		}
+	}
+	return r
+}
+
+// lost is the result when the wire failed.
+func (a *answer) lost(err error) scenarios.Result {
+	r := a.result(time.Now())
+	r.Outcome, r.Why = wire.Outcome(err), err.Error()
+	return r
+}
+
+// result returns what was measured.
+func (a *answer) result(end time.Time) scenarios.Result {
+	tokens := a.tokens
+	if tokens == 0 {
+		tokens = a.deltas
+	}
+	return scenarios.Result{
+		FirstChunk: a.firstChunk, FirstToken: a.firstToken, LastToken: a.lastToken,
+		End: end, Tokens: tokens,
+	}
+}
+
+// valid says whether data is one JSON object in UTF-8. What is not would break
+// the history, and with it the next request.
+func valid(data []byte) bool {
+	data = bytes.TrimLeft(data, " \t\r\n")
+	return len(data) > 0 && data[0] == '{' && utf8.Valid(data) && gjson.ValidBytes(data)
+}

@@ -1,0 +1,320 @@
+package chat
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+func turn(say string) scenarios.Step {
+	return scenarios.Step{Kind: scenarios.Turn, Key: key(0), Say: say, FirstToken: patience, Answer: patience}
+}
+
+// data renders events of these data lines.
+func data(lines ...string) string {
+	var b strings.Builder
+	for _, l := range lines {
+		fmt.Fprintf(&b, "data: %s\n\n", l)
+	}
+	return b.String()
+}
+
+func delta(content string) string {
+	return `{"choices":[{"index":0,"delta":{"content":"` + content + `"},"finish_reason":null}],"usage":null}`
+}
+
+const (
+	role  = `{"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}`
+	stop  = `{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`
+	usage = `{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":17,"total_tokens":26}}`
+	done  = `[DONE]`
+)
+
+func stream(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		io.WriteString(w, body)
+	}
+}
+
+func whole(status int, kind, body string, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}
+}
+
+func answered(content, finish string) string {
+	return `{"choices":[{"index":0,"message":{"role":"assistant","content":"` + content + `"},"finish_reason":` + finish + `}],"usage":{"completion_tokens":5}}`
+}
+
+func failed(code string) string {
+	return `{"error":{"message":"no","type":"t","param":null,"code":"` + code + `"}}`
+}
+
+func TestOutcomes(t *testing.T) {
+	const asJSON = "application/json"
+	good := []string{role, delta("好的,"), delta("下单了"), stop}
+	tests := []struct {
+		name   string
+		serve  http.HandlerFunc
+		want   results.Outcome
+		why    string // part of it
+		tokens int
+	}{
+		{"answer", stream(data(append(good, usage, done)...)), results.OK, "", 17},
+		{"no usage", stream(data(append(good, done)...)), results.OK, "", 2},
+		{"no DONE", stream(data(good...)), results.OK, "", 2},
+		{"keep-alives and an unknown event", stream(": ping\n\nevent: x\n" + data(append(good, `{}`, done)...)), results.OK, "", 2},
+		{"null choices", stream(data(append(good, `{"choices":null,"usage":{"completion_tokens":3}}`, done)...)), results.OK, "", 3},
+		{"usage that can't be", stream(data(append(good, `{"usage":{"completion_tokens":1e99}}`, done)...)), results.OK, "", 2},
+		{"length", stream(data(delta("好"), strings.Replace(stop, "stop", "length", 1), done)), results.OK, "", 1},
+		{"tool call", stream(data(`{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}}]}`, stop, done)), results.OK, "", 0},
+		{"no finish_reason", stream(data(role, delta("好"), done)), results.Truncated, "is done and gave no finish_reason", 1},
+		{"ends early", stream(data(role, delta("好"))), results.Truncated, "[DONE]", 1},
+		{"no events", stream(""), results.Truncated, "[DONE]", 0},
+		{"error frame", stream(data(role, delta("好"), failed("server_error"))), results.ErrorInStream, "server_error", 1},
+		{"error frame of text", stream(data(`{"error":"boom"}`)), results.ErrorInStream, "boom", 0},
+		{"null error", stream(data(append(good, `{"error":null}`, done)...)), results.OK, "", 2},
+		{"broken chunk", stream(data(role, `{"choices":[{"delta":{"content":"好`)), results.Malformed, "JSON", 0},
+		{"chunk in another encoding", stream(data(delta("\xc4\xe3"))), results.Malformed, "JSON", 0},
+		{"no object", stream(data(`"hello"`)), results.Malformed, "JSON", 0},
+		{"content of a number", stream(data(`{"choices":[{"delta":{"content":5}}]}`)), results.Malformed, "no string", 0},
+		{"empty", stream(data(role, stop, done)), results.Malformed, "empty", 0},
+		{"refusal of the model", stream(data(`{"choices":[{"delta":{"refusal":"I can't"}}]}`, stop, done)), results.Refused, "refusal", 0},
+		{"filtered", stream(data(delta("好"), strings.Replace(stop, "stop", "content_filter", 1), done)), results.Refused, "content_filter", 1},
+		{"fluent refusal", stream(data(delta("As a Large Language"), delta(" Model, I have no physical hands."), stop, done)), results.Refused, "no physical hands", 2},
+		{"fluent refusal, escaped", stream(data(delta(`\u6d3b\u52a8\u592a`), delta("火爆,请稍后再试"), stop, done)), results.Refused, "活动太火爆", 2},
+		{"a phrase in a long answer", stream(data(delta(strings.Repeat("这是菜单", 200)+"系统繁忙"), stop, done)), results.OK, "", 1},
+
+		{"JSON", whole(200, asJSON, answered("好", `"stop"`)), results.OK, "", 5},
+		{"JSON without finish_reason", whole(200, asJSON, answered("好", `null`)), results.Truncated, "finish_reason", 5},
+		{"JSON, empty", whole(200, asJSON, answered("", `"stop"`)), results.Malformed, "empty", 5},
+		{"JSON, broken", whole(200, asJSON, answered("好", `"stop"`)[:40]), results.Malformed, "JSON", 0},
+		{"JSON, refused", whole(200, asJSON, answered("系统繁忙", `"stop"`)), results.Refused, "系统繁忙", 5},
+		{"JSON error", whole(200, asJSON, failed("odd")), results.ErrorInStream, "odd", 0},
+		{"JSON error, overloaded", whole(200, asJSON, failed("server_is_overloaded")), results.Unavailable, "overloaded", 0},
+		{"a page", whole(200, "text/html", "<html>"), results.Malformed, "text/html", 0},
+
+		{"429", whole(429, asJSON, failed("slow_down")), results.RateLimited, "429: slow_down", 0},
+		{"403 of a limiter", whole(403, asJSON, failed("rate_limit_exceeded")), results.RateLimited, "403", 0},
+		{"503", whole(503, "text/html", "<html>"), results.Unavailable, "503", 0},
+		{"408", whole(408, asJSON, ""), results.Unavailable, "408", 0},
+		{"400", whole(400, asJSON, failed("invalid_value")), results.Rejected, "400: invalid_value", 0},
+		{"401", whole(401, "text/plain", "who?"), results.Rejected, "401", 0},
+		{"302", whole(302, "text/plain", "", "Location", "/elsewhere"), results.Unclassified, "302", 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, s := dial(t, test.serve), shopper()
+			s.History = []byte(`{"role":"user","content":"早"}`)
+			before := string(s.History)
+			started := time.Now()
+			r := New(scenarios.Endpoint{Path: "/v1", Model: "m"}).Do(c, s, turn("来一杯"))
+			if r.Outcome != test.want || !strings.Contains(r.Why, test.why) || r.Tokens != test.tokens {
+				t.Errorf("%v, %q, %d tokens; want %v, %q, %d", r.Outcome, r.Why, r.Tokens, test.want, test.why, test.tokens)
+			}
+			if r.End.Before(started) || !r.FirstToken.IsZero() && (r.FirstToken.Before(r.FirstChunk) || r.LastToken.Before(r.FirstToken) || r.End.Before(r.LastToken)) {
+				t.Errorf("times out of order: %+v", r)
+			}
+			if grew := string(s.History) != before; grew != (test.want == results.OK) {
+				t.Errorf("%v left the history as %s", r.Outcome, s.History)
+			}
+			var messages []struct{ Role, Content string }
+			if err := json.Unmarshal([]byte("["+string(s.History)+"]"), &messages); err != nil {
+				t.Errorf("the history %s: %v", s.History, err)
+			}
+		})
+	}
+}
+
+// Everything that breaks on the wire, and what was measured until then.
+func TestBrokenStreams(t *testing.T) {
+	begin := func(w http.ResponseWriter, events ...string) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, data(events...))
+		w.(http.Flusher).Flush()
+	}
+	hangs := func(r *http.Request) { <-r.Context().Done() }
+	tests := []struct {
+		name   string
+		serve  http.HandlerFunc
+		want   results.Outcome
+		tokens int
+	}{
+		{"silent", func(w http.ResponseWriter, r *http.Request) { io.ReadAll(r.Body); hangs(r) }, results.TimedOut, 0},
+		{"only a role", func(w http.ResponseWriter, r *http.Request) { io.ReadAll(r.Body); begin(w, role); hangs(r) }, results.TimedOut, 0},
+		{"falls silent", func(w http.ResponseWriter, r *http.Request) {
+			io.ReadAll(r.Body)
+			begin(w, role, delta("好"))
+			hangs(r)
+		}, results.Stalled, 1},
+		{"cut off", func(w http.ResponseWriter, r *http.Request) {
+			begin(w, role, delta("好"))
+			panic(http.ErrAbortHandler)
+		}, results.Truncated, 1},
+		{"no answer at all", func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, results.ConnectionFailed, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			step := turn("来一杯")
+			step.FirstToken, step.Answer = 150*time.Millisecond, 300*time.Millisecond
+			s := shopper()
+			r := New(scenarios.Endpoint{}).Do(dial(t, test.serve), s, step)
+			if r.Outcome != test.want || r.Why == "" || r.Tokens != test.tokens || r.End.IsZero() || len(s.History) > 0 {
+				t.Errorf("%+v, history %q; want %v with %d tokens", r, s.History, test.want, test.tokens)
+			}
+		})
+	}
+}
+
+// However the network cuts a stream, the answer is the same.
+func TestPieces(t *testing.T) {
+	body := data(role, delta("好的,"), delta(`\u4e0b\u5355`), stop, usage, done)
+	for _, size := range []int{1, 2, 3, 7, 64, len(body)} {
+		c, s := dial(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			for left := body; len(left) > 0; {
+				n := min(size, len(left))
+				io.WriteString(w, left[:n])
+				w.(http.Flusher).Flush() // a chunk of its own
+				left = left[n:]
+			}
+		}), shopper()
+		r := New(scenarios.Endpoint{}).Do(c, s, turn("x"))
+		const want = `{"role":"user","content":"x"},{"role":"assistant","content":"好的,\u4e0b\u5355"}`
+		if r.Outcome != results.OK || r.Tokens != 17 || string(s.History) != want || !c.Reusable() {
+			t.Errorf("pieces of %d: %v, %q, %d tokens, history %s", size, r.Outcome, r.Why, r.Tokens, s.History)
+		}
+	}
+}
+
+// A canceled connection is nobody's refusal.
+func TestCanceled(t *testing.T) {
+	c := dial(t, stream(""))
+	c.Cancel()
+	if r := New(scenarios.Endpoint{}).Do(c, shopper(), turn("x")); r.Outcome != results.Canceled {
+		t.Errorf("%v, want canceled", r.Outcome)
+	}
+}
+
+// The history stands in the next request as it came, and the connection can be
+// used for it.
+func TestConversation(t *testing.T) {
+	answers := []string{
+		data(role, delta(`\"hot\" \ud83c`), delta(`\udf75\n`), stop, done),
+		data(delta("下单了"), stop, usage, done),
+	}
+	var requests []string
+	var remotes []string
+	c, s := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		requests, remotes = append(requests, string(b)), append(remotes, r.RemoteAddr)
+		stream(answers[len(requests)-1])(w, r)
+	}), shopper()
+	p := New(scenarios.Endpoint{Model: "m"})
+	for i, say := range []string{"a \"cup\"\n", "买"} {
+		if r := p.Do(c, s, turn(say)); r.Outcome != results.OK {
+			t.Fatalf("turn %d: %v, %s", i, r.Outcome, r.Why)
+		}
+		if !c.Reusable() {
+			t.Fatalf("after turn %d the connection is not reusable", i)
+		}
+		c.Rest()
+	}
+	var got struct {
+		Messages []struct{ Role, Content string }
+	}
+	if err := json.Unmarshal([]byte(requests[1]), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := `[{user a "cup"
+} {assistant "hot" 🍵
+} {user 买}]`
+	if have := fmt.Sprint(got.Messages); have != want {
+		t.Errorf("the second request says %s, want %s", have, want)
+	}
+	if len(remotes) != 2 || remotes[0] != remotes[1] {
+		t.Errorf("connections of the requests: %q", remotes)
+	}
+}
+
+func TestRequest(t *testing.T) {
+	var request string
+	var body []byte
+	c, s := dial(t, capture(&request, &body, answered("好", `"stop"`))), shopper()
+	s.History = []byte(`{"role":"user","content":"早"},{"role":"assistant","content":"早上好\n"}`)
+	step := turn("来一杯\"热\"奶茶")
+	step.Attempt = 2
+	if r := New(scenarios.Endpoint{Path: "/v1/", Model: "qwen-max"}).Do(c, s, step); r.Outcome != results.OK {
+		t.Fatal(r.Outcome, r.Why)
+	}
+	if !json.Valid(body) {
+		t.Errorf("the body is no JSON: %s", body)
+	}
+	golden(t, "turn", request)
+}
+
+func TestRetryAfter(t *testing.T) {
+	date := time.Now().Add(90 * time.Second).UTC().Format(http.TimeFormat)
+	tests := []struct {
+		header   []string
+		from, to time.Duration
+	}{
+		{nil, 0, 0},
+		{[]string{"Retry-After", "7"}, 7 * time.Second, 7 * time.Second},
+		{[]string{"Retry-After", "0.5"}, 500 * time.Millisecond, 500 * time.Millisecond},
+		{[]string{"Retry-After", "7", "Retry-After-Ms", "250"}, 250 * time.Millisecond, 250 * time.Millisecond},
+		{[]string{"Retry-After", date}, 85 * time.Second, 90 * time.Second},
+		{[]string{"Retry-After", "Mon, 01 Jan 2001 00:00:00 GMT"}, 0, 0},
+		{[]string{"Retry-After", "-1"}, 0, 0},
+		{[]string{"Retry-After", "NaN"}, 0, 0},
+		{[]string{"Retry-After", "soon"}, 0, 0},
+		{[]string{"Retry-After", "1e300"}, time.Hour, time.Hour},
+		{[]string{"Retry-After-Ms", "Inf"}, time.Hour, time.Hour},
+	}
+	for _, test := range tests {
+		r := New(scenarios.Endpoint{}).Do(dial(t, whole(429, "application/json", "{}", test.header...)), shopper(), turn("x"))
+		if r.Outcome != results.RateLimited || r.RetryAfter < test.from || r.RetryAfter > test.to {
+			t.Errorf("%q: %v after %v, want %v to %v", test.header, r.Outcome, r.RetryAfter, test.from, test.to)
+		}
+	}
+}
+
+// The first token counts from when it came, not from the end.
+func TestTimes(t *testing.T) {
+	const pause = 60 * time.Millisecond
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, e := range []string{role, delta("a"), delta("b"), stop} {
+			io.WriteString(w, data(e))
+			w.(http.Flusher).Flush()
+			time.Sleep(pause) // the backend's pace
+		}
+		io.WriteString(w, data(done))
+	})
+	start := time.Now()
+	r := New(scenarios.Endpoint{}).Do(c, shopper(), turn("x"))
+	steps := []time.Time{start.Add(-pause), r.FirstChunk, r.FirstToken, r.LastToken, r.End}
+	for i := 1; i < len(steps); i++ {
+		if steps[i].Sub(steps[i-1]) < pause/2 {
+			t.Errorf("times %v: too close at %d", steps, i)
+		}
+	}
+	if r.Outcome != results.OK {
+		t.Error(r.Outcome, r.Why)
+	}
+}

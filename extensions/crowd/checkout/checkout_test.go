@@ -1,0 +1,191 @@
+package checkout
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+var endpoint = scenarios.Endpoint{Path: "/ucp"}
+
+func step(k scenarios.StepKind) scenarios.Step {
+	s := scenarios.Step{Kind: k, Index: int(k) + 2, Key: key(int(k) + 2), Answer: patience}
+	switch k {
+	case scenarios.Create:
+		s.Item = scenarios.Item{ID: "milk-tea", Title: "奶茶", Quantity: 2}
+	case scenarios.Update:
+		s.Item, s.Coupon = scenarios.Item{ID: "milk-tea", Title: "奶茶", Quantity: 2}, "Card\"1"
+	}
+	if k != scenarios.Create {
+		s.Session = "cs/1 %"
+	}
+	return s
+}
+
+// session renders a checkout in a status, with more of it.
+func session(status, more string) string {
+	return `{"ucp":{"version":"2026-04-08","status":"success"},"id":"cs/1 %","status":"` + status +
+		`","currency":"CNY","totals":[{"type":"subtotal","amount":3000},{"type":"discount","amount":-2500},{"type":"total","amount":500}]` + more + `}`
+}
+
+func saying(kind, code, severity string) string {
+	return `,"messages":[{"type":"info","code":"hello","content":"x"},{"type":"` + kind + `","code":"` + code + `","content":"x","severity":"` + severity + `"}]`
+}
+
+const (
+	applies = `,"discounts":{"codes":["Card\"1"],"applied":[{"title":"auto","amount":1},{"code":"CARD\"1","title":"免单卡","amount":2500}]}`
+	order   = `,"order":{"id":"ord_1","permalink_url":"https://shop.invalid/1"}`
+)
+
+var answers = []struct {
+	name   string
+	kind   scenarios.StepKind
+	status int
+	body   string
+	want   results.Outcome
+	why    string // part of it
+}{
+	{"opened", scenarios.Create, 201, session("ready_for_complete", ""), results.OK, ""},
+	{"opened, incomplete", scenarios.Create, 200, session("incomplete", saying("warning", "final_sale", "")), results.OK, ""},
+	{"opened without ucp.status", scenarios.Create, 201, strings.Replace(session("incomplete", ""), `,"status":"success"`, "", 1), results.OK, ""},
+	{"sold out", scenarios.Create, 200, `{"ucp":{"version":"2026-04-08","status":"error"}` + saying("error", "out_of_stock", "unrecoverable") + `}`, results.Rejected, "out_of_stock (unrecoverable)"},
+	{"sold out, with a session", scenarios.Create, 201, session("incomplete", saying("error", "out_of_stock", "recoverable")), results.Rejected, "out_of_stock (recoverable)"},
+	{"an error without a message", scenarios.Create, 200, `{"ucp":{"status":"error"},"id":"x"}`, results.Rejected, "ucp.status"},
+	{"an odd ucp.status", scenarios.Create, 200, `{"ucp":{"status":5},"id":"x"}`, results.Rejected, "ucp.status is 5"},
+	{"handed over", scenarios.Create, 201, session("requires_escalation", ""), results.Rejected, "requires_escalation"},
+	{"canceled", scenarios.Create, 201, session("canceled", ""), results.Rejected, "canceled"},
+	{"completed at once", scenarios.Create, 201, session("completed", ""), results.Unclassified, "completed"},
+	{"no status", scenarios.Create, 201, `{"ucp":{},"id":"x"}`, results.Malformed, "status"},
+	{"no id", scenarios.Create, 201, `{"ucp":{},"status":"incomplete"}`, results.Malformed, "no id"},
+	{"an endless id", scenarios.Create, 201, `{"ucp":{},"status":"incomplete","id":"` + strings.Repeat("x", 3000) + `"}`, results.Malformed, "no id"},
+	{"an id that climbs", scenarios.Create, 201, `{"ucp":{},"status":"incomplete","id":".."}`, results.Malformed, "no id"},
+	{"no ucp", scenarios.Create, 200, `{"id":"x","status":"incomplete"}`, results.Malformed, "ucp"},
+
+	{"applied", scenarios.Update, 200, session("ready_for_complete", applies), results.OK, ""},
+	{"not applied", scenarios.Update, 200, session("ready_for_complete", saying("warning", "discount_code_expired", "")), results.Rejected, "discount_code_expired"},
+	{"not applied, silently", scenarios.Update, 200, session("ready_for_complete", `,"discounts":{"codes":["Card\"1"],"applied":[]}`), results.Rejected, "not applied"},
+	{"another applied", scenarios.Update, 200, session("ready_for_complete", `,"discounts":{"applied":[{"code":"Card2","title":"x","amount":1}]}`), results.Rejected, "not applied"},
+	{"another session", scenarios.Update, 200, strings.Replace(session("ready_for_complete", applies), "cs/1 %", "cs2", 1), results.Malformed, "another session: cs2"},
+	{"gone", scenarios.Update, 200, `{"ucp":{"status":"error"}` + saying("error", "not_found", "unrecoverable") + `}`, results.Rejected, "not_found"},
+
+	{"paid", scenarios.Complete, 200, session("completed", order+applies), results.OK, ""},
+	{"declined", scenarios.Complete, 200, session("ready_for_complete", saying("error", "payment_failed", "recoverable")), results.Rejected, "payment_failed"},
+	{"not paid", scenarios.Complete, 200, session("ready_for_complete", ""), results.Rejected, "ready_for_complete"},
+	{"being paid", scenarios.Complete, 200, session("complete_in_progress", ""), results.Unclassified, "complete_in_progress"},
+	{"paid, no order", scenarios.Complete, 200, session("completed", ""), results.Malformed, "order"},
+	{"an error beside the order", scenarios.Complete, 200, session("completed", order+saying("error", "odd", "")), results.Rejected, "odd"},
+
+	{"429", scenarios.Create, 429, `{"code":"rate_limited","content":"x"}`, results.RateLimited, "429: rate_limited"},
+	{"500", scenarios.Complete, 500, `{"code":"internal_error","content":"x"}`, results.Unavailable, "internal_error"},
+	{"503 of a proxy", scenarios.Complete, 503, "<html>", results.Unavailable, "503"},
+	{"409", scenarios.Complete, 409, `{"code":"idempotency_conflict","content":"x"}`, results.Rejected, "409: idempotency_conflict"},
+	{"400", scenarios.Create, 400, `{"code":"invalid_request","content":"x"}`, results.Rejected, "400"},
+	{"401", scenarios.Create, 401, `{}`, results.Rejected, "401"},
+	{"402", scenarios.Complete, 402, `{"ucp":{"status":"error"}` + saying("error", "payment_failed", "recoverable") + `}`, results.Rejected, "payment_failed"},
+	{"404 of a proxy", scenarios.Create, 404, "<html>", results.Malformed, "404"},
+	{"302", scenarios.Create, 302, `{}`, results.Unclassified, "302"},
+	{"a page", scenarios.Create, 200, "<html>系统开小差</html>", results.Malformed, "JSON"},
+	{"nothing", scenarios.Create, 204, "", results.Malformed, "JSON"},
+	{"a list", scenarios.Create, 200, "[]", results.Malformed, "JSON"},
+	{"half", scenarios.Complete, 200, session("completed", order)[:60], results.Malformed, "JSON"},
+}
+
+func TestOutcomes(t *testing.T) {
+	for _, test := range answers {
+		t.Run(test.name, func(t *testing.T) {
+			c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Retry-After", "2")
+				w.WriteHeader(test.status)
+				io.WriteString(w, test.body)
+			})
+			started := time.Now()
+			r := New(endpoint).Do(c, shopper(), step(test.kind))
+			if r.Outcome != test.want || !strings.Contains(r.Why, test.why) || (r.Why == "") != (test.want == results.OK) {
+				t.Errorf("%v, %q; want %v, %q", r.Outcome, r.Why, test.want, test.why)
+			}
+			if r.End.Before(started) || r.RetryAfter != 2*time.Second || !c.Reusable() {
+				t.Errorf("end %v, retry after %v, reusable %v", r.End, r.RetryAfter, c.Reusable())
+			}
+		})
+	}
+}
+
+// What the next step, the evidence and the money need.
+func TestGives(t *testing.T) {
+	for _, test := range []struct {
+		kind scenarios.StepKind
+		body string
+		want scenarios.Result
+	}{
+		{scenarios.Create, session("incomplete", ""), scenarios.Result{Outcome: results.OK, Session: "cs/1 %"}},
+		{scenarios.Update, session("ready_for_complete", applies), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Redeemed: `CARD"1`}},
+		{scenarios.Complete, session("completed", order+applies), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Redeemed: `CARD"1`, Order: "ord_1", Amount: 500, Currency: "CNY"}},
+		{scenarios.Complete, session("completed", order), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Order: "ord_1", Amount: 500, Currency: "CNY"}},
+		{scenarios.Complete, strings.Replace(session("completed", order), ":500}", ":5.5}", 1), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Order: "ord_1", Why: "completed, without a total in a currency"}},
+	} {
+		if r := classify(step(test.kind), 200, []byte(test.body)); r != test.want {
+			t.Errorf("%v %s:\n%+v, want\n%+v", test.kind, test.body, r, test.want)
+		}
+	}
+}
+
+func TestBrokenWire(t *testing.T) {
+	tests := []struct {
+		name  string
+		serve http.HandlerFunc
+		want  results.Outcome
+	}{
+		{"silent", func(w http.ResponseWriter, r *http.Request) { io.ReadAll(r.Body); <-r.Context().Done() }, results.TimedOut},
+		{"hangs up", func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, results.ConnectionFailed},
+		{"half a body", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "5000")
+			io.WriteString(w, session("completed", order))
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		}, results.Truncated},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := step(scenarios.Complete)
+			s.Answer = 150 * time.Millisecond
+			r := New(endpoint).Do(dial(t, test.serve), shopper(), s)
+			if r.Outcome != test.want || r.Why == "" || r.End.IsZero() || r.Order != "" {
+				t.Errorf("%+v; want %v", r, test.want)
+			}
+		})
+	}
+}
+
+func FuzzClassify(f *testing.F) {
+	for _, a := range answers {
+		f.Add(uint8(a.kind), a.status, []byte(a.body))
+	}
+	f.Fuzz(func(t *testing.T, kind uint8, status int, body []byte) {
+		s := step(scenarios.Create + scenarios.StepKind(kind%3))
+		r := classify(s, status, body)
+		if len(r.Session) > longest || len(r.Order) > longest || len(r.Redeemed) > longest || len(r.Currency) > 3 {
+			t.Fatalf("unbounded: %+v", r)
+		}
+		if r.Outcome != results.OK {
+			if r.Why == "" || r.Order != "" {
+				t.Fatalf("%+v", r)
+			}
+			return
+		}
+		proven := status >= 200 && status <= 299 && r.Session != ""
+		switch s.Kind {
+		case scenarios.Update:
+			proven = proven && strings.EqualFold(r.Redeemed, s.Coupon)
+		case scenarios.Complete:
+			proven = proven && r.Order != ""
+		}
+		if !proven {
+			t.Fatalf("%v: %d %q is %+v", s.Kind, status, body, r)
+		}
+	})
+}

@@ -1,0 +1,75 @@
+package coupons
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// classify says what an answer means: its body, and its status only where the
+// body says nothing.
+func classify(status int, body []byte) scenarios.Result {
+	if !utf8.Valid(body) || !gjson.ValidBytes(body) || !gjson.ParseBytes(body).IsObject() {
+		return scenarios.Result{Outcome: byStatus(status), Why: fmt.Sprintf("HTTP %d and no JSON object", status)}
+	}
+	if code := gjson.GetBytes(body, "code"); code.Exists() && code.Type != gjson.Null {
+		why := fmt.Sprintf("HTTP %d: %s", status, code.String())
+		if message := gjson.GetBytes(body, "message").String(); message != "" {
+			why += ": " + message
+		}
+		return scenarios.Result{Outcome: meaning(code.String()), Why: wire.Clip(why)}
+	}
+	if status < 200 || status > 299 {
+		o := byStatus(status)
+		if o == results.Malformed {
+			o = results.Unclassified
+		}
+		return scenarios.Result{Outcome: o, Why: fmt.Sprintf("HTTP %d without a code", status)}
+	}
+	id := gjson.GetBytes(body, "coupon_id")
+	switch {
+	case id.Type != gjson.String || id.Str == "":
+		return scenarios.Result{Outcome: results.Malformed, Why: "no coupon_id"}
+	case len(id.Str) > longest:
+		return scenarios.Result{Outcome: results.Malformed, Why: "a coupon_id that is too long"}
+	}
+	return scenarios.Result{Outcome: results.OK, Coupon: strings.Clone(id.Str)}
+}
+
+// longest is the most bytes of a coupon's id; WeChat Pay's have 20 at most.
+const longest = 128
+
+// meaning says what an error code means. The same codes come with different
+// statuses, so the status is not asked.
+func meaning(code string) results.Outcome {
+	switch code {
+	case "RULE_LIMIT", // the user has had enough
+		"NOT_ENOUGH", // the stock, or its budget, is used up
+		"USER_ACCOUNT_ABNORMAL",
+		"MCH_NOT_EXISTS", "RESOURCE_NOT_EXISTS", "NO_AUTH", "SIGN_ERROR", "REQUEST_BLOCKED",
+		"PARAM_ERROR", "INVALID_REQUEST", "APPID_MCHID_NOT_MATCH", "INVALID_AUTH":
+		return results.Rejected
+	case "FREQUENCY_LIMITED", "FREQUENCY_LIMIT_EXCEED", "RATELIMIT_EXCEED":
+		return results.RateLimited
+	case "SYSTEM_ERROR":
+		return results.Unavailable
+	}
+	return results.Unclassified
+}
+
+// byStatus is for an answer that has nothing but its status.
+func byStatus(status int) results.Outcome {
+	switch {
+	case status == 429:
+		return results.RateLimited
+	case status == 408, status >= 500:
+		return results.Unavailable
+	}
+	return results.Malformed
+}

@@ -1,0 +1,81 @@
+// Package coupons claims coupons.
+//
+// WxpayFavor is WeChat Pay's call to send a cash coupon to a user (v3,
+// marketing/favor). The out_request_no is the step's key, so a claim that is
+// repeated is the same claim.
+package coupons
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// Whom the claims come from. They mean nothing outside a test.
+const (
+	appID    = "wxflashcrowd"
+	merchant = "1900000001"
+)
+
+// WxpayFavor carries out claims. It is shared by all shoppers.
+type WxpayFavor struct {
+	path string // up to the openid
+	head []byte // of the body, up to the request number
+}
+
+// New returns the protocol for an endpoint; its path and stock id are used.
+func New(e scenarios.Endpoint) *WxpayFavor {
+	head := gjson.AppendJSONString([]byte(`{"stock_id":`), e.StockID)
+	return &WxpayFavor{
+		path: strings.TrimSuffix(e.Path, "/") + "/v3/marketing/favor/users/",
+		head: append(head, `,"out_request_no":"`...),
+	}
+}
+
+// tail is the body after the request number.
+const tail = `","appid":"` + appID + `","stock_creator_mchid":"` + merchant + `"}`
+
+// maxBody is how much of an answer is read; a good one has a few dozen bytes.
+const maxBody = 64 << 10
+
+// Do implements crowd.Protocol.
+func (w *WxpayFavor) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
+	start := time.Now()
+	key := step.Key.String()
+	resp, err := c.Do(&wire.Request{
+		Method: "POST", Path: w.path + url.PathEscape(s.User.String()) + "/coupons", Header: s.Header, Extra: extra(step, key),
+		Body:  [][]byte{w.head, []byte(key), []byte(tail)},
+		First: start.Add(step.Answer), Deadline: start.Add(step.Answer),
+	})
+	if err != nil {
+		return lost(err)
+	}
+	body, err := resp.ReadAll(maxBody)
+	if err != nil {
+		return lost(err)
+	}
+	r := classify(resp.Status, body)
+	r.End, r.RetryAfter = resp.At, wire.RetryAfter(resp, resp.At)
+	return r
+}
+
+// extra renders the head lines of one request.
+func extra(step scenarios.Step, key string) []byte {
+	b := append(make([]byte, 0, 256), "Content-Type: application/json\r\nAccept: application/json\r\nIdempotency-Key: "...)
+	b = append(b, key...)
+	b = append(b, "\r\n"...)
+	return wire.TraceParent(b, step.Key, step.Attempt)
+}
+
+// lost is the result when the wire failed.
+func lost(err error) scenarios.Result {
+	return scenarios.Result{Outcome: wire.Outcome(err), Why: err.Error(), End: time.Now()}
+}
+
+var _ crowd.Protocol = (*WxpayFavor)(nil)

@@ -1,0 +1,61 @@
+// Package crowd is the engine: it launches shoppers when they are due, walks
+// them through their journeys, and emits a fact for everything that happens.
+// It knows no k6, so virtual time tests it.
+//
+// A shopper that thinks costs no goroutine: one dispatcher holds the arrivals
+// and one heap of thinkers, and sleeps until the next of them is due. A due
+// shopper's step is ordinary blocking code, in a goroutine that goes on inline
+// while there is no think time.
+//
+// Nothing is sent without a lease. The dispatcher checks it before a launch and
+// every shopper before each request; when it runs out, what is in flight is
+// canceled and what thinks is held until the lease is renewed.
+package crowd
+
+import (
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// A Protocol carries out the steps of one kind of endpoint. It blocks until
+// the answer is complete or the patience of the step is at its end, and it
+// always returns: whatever the backend does becomes an outcome.
+//
+// A protocol is shared by all shoppers and keeps nothing of one: what a
+// conversation needs between steps stands in the Shopper.
+type Protocol interface {
+	Do(c *wire.Conn, s *Shopper, step scenarios.Step) scenarios.Result
+}
+
+// Protocols says which protocol serves which kind of step.
+type Protocols struct {
+	Chat, Coupons, Checkout Protocol
+}
+
+// For returns the protocol that carries out steps of a kind.
+func (p Protocols) For(k scenarios.StepKind) Protocol {
+	switch k {
+	case scenarios.Turn:
+		return p.Chat
+	case scenarios.Claim:
+		return p.Coupons
+	default:
+		return p.Checkout
+	}
+}
+
+// A Shopper is a live shopper: who it is and what it carries from step to
+// step. Protocols read and extend History; the rest is the engine's.
+type Shopper struct {
+	scenarios.Shopper
+	Header  []byte // request head lines shared by its steps: see wire.Request
+	History []byte // the conversation so far: JSON messages, comma-separated, as they go into the next request
+
+	journey  scenarios.Journey
+	step     scenarios.Step // the one that is running or comes next
+	due      time.Duration  // its intended time, on the engine's clock
+	conn     *wire.Conn
+	answered bool // its first turn was answered
+}

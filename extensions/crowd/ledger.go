@@ -1,0 +1,31 @@
+package crowd
+
+import (
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// promise returns what a step adds to the ledger: what the backend promised,
+// or what it was asked for with the answer lost, so that the shopper can't
+// know whether it was done.
+func promise(s *Shopper, r scenarios.Result, at time.Duration) (results.Promise, bool) {
+	p := results.Promise{
+		Who: s.who(), Key: s.step.Key.String(), At: at,
+		Known: r.Outcome == results.OK, Amount: r.Amount, Currency: r.Currency,
+	}
+	switch s.step.Kind {
+	case scenarios.Claim:
+		p.Kind, p.ID = results.CouponPromise, r.Coupon
+	case scenarios.Complete:
+		p.Kind, p.ID, p.Coupon = results.OrderPromise, r.Order, r.Redeemed
+	default:
+		return results.Promise{}, false
+	}
+	switch r.Outcome {
+	case results.Rejected, results.Refused, results.RateLimited:
+		return results.Promise{}, false // a clear no: nothing was promised
+	}
+	return p, true
+}

@@ -1,0 +1,71 @@
+package crowd
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// A Sight is one step of a shopper as somebody who watches it sees it.
+type Sight struct {
+	Step     scenarios.Step
+	Result   scenarios.Result
+	Took     time.Duration // service time
+	Request  string        // bounded and redacted
+	Response string
+	Said     string // by the assistant, in a turn that went well
+}
+
+// Try walks one shopper through its journey at once, without a lease, and shows
+// each step. Think times are passed over; the waits before a repeated attempt
+// are not. It is not for an engine that runs.
+func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sight)) scenarios.Ending {
+	s := &Shopper{Shopper: drawn, Header: e.Header(drawn), journey: drawn.Walk()}
+	defer e.hangUp(s)
+	stop := context.AfterFunc(ctx, func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		s.cancel()
+	})
+	defer stop()
+	var last scenarios.Result
+	for {
+		var ok bool
+		if s.step, ok = s.journey.Next(last); !ok {
+			return s.journey.End()
+		}
+		if s.step.Attempt > 0 {
+			select {
+			case <-ctx.Done():
+			case <-time.After(s.step.Think):
+			}
+		}
+		if ctx.Err() != nil {
+			return s.journey.End()
+		}
+		start := time.Now()
+		last = e.attempt(ctx, s, start)
+		last.Start = start
+		sight := Sight{Step: s.step, Result: last, Took: last.End.Sub(start)}
+		if s.conn != nil {
+			sight.Request, sight.Response = s.conn.Exchange()
+		}
+		if s.step.Kind == scenarios.Turn && last.Outcome == results.OK {
+			sight.Said = s.lastWords()
+		}
+		show(sight)
+	}
+}
+
+// lastWords returns what was said last in the conversation.
+func (s *Shopper) lastWords() string {
+	var messages []struct{ Content string }
+	if json.Unmarshal(slices.Concat([]byte("["), s.History, []byte("]")), &messages) != nil || len(messages) == 0 {
+		return ""
+	}
+	return messages[len(messages)-1].Content
+}

@@ -1,0 +1,214 @@
+package crowd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// launch lets a shopper arrive.
+func (e *Engine) launch(a scenarios.Arrival, clock scenarios.Clock) {
+	drawn := e.Plan.Shopper(a.ID)
+	s := &Shopper{Shopper: drawn, Header: e.Header(drawn), journey: drawn.Walk(), due: a.At + clock.Zero}
+	e.Emit(results.Launch{Who: s.who(), At: a.At, Hash: drawn.Hash()})
+	var ok bool
+	if s.step, ok = s.journey.Next(scenarios.Result{}); !ok {
+		e.leave(s, false)
+		return
+	}
+	e.steps.Add(1)
+	go e.walk(s)
+}
+
+// walk takes a shopper from step to step until it thinks or leaves.
+func (e *Engine) walk(s *Shopper) {
+	defer e.steps.Done()
+	for {
+		fire, verdict := e.begin(s)
+		switch verdict {
+		case wait:
+			e.think(s)
+			return
+		case quit:
+			e.leave(s, true)
+			return
+		}
+		r := e.do(fire, s)
+		var ok bool
+		if s.step, ok = s.journey.Next(r); !ok {
+			e.leave(s, r.Outcome == results.Canceled)
+			return
+		}
+		if s.due += s.step.Think; s.step.Think > 0 {
+			e.think(s)
+			return
+		}
+	}
+}
+
+// What a shopper may do next.
+type permit uint8
+
+const (
+	send permit = iota
+	wait        // the lease ran out: hold the step
+	quit        // the run is being cut
+)
+
+// begin asks for the right to send one request.
+func (e *Engine) begin(s *Shopper) (context.Context, permit) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.ending:
+		return nil, quit
+	case e.held || e.Boot() >= e.lease.Deadline:
+		return nil, wait
+	}
+	e.running[s] = struct{}{}
+	return e.fire, send
+}
+
+// do carries out the shopper's step, emits what came of it, and moves s.due to
+// the end of the answer, from which the next step's think time counts.
+func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
+	start, lag := time.Now(), max(e.Boot()-s.due, 0)
+	r := e.attempt(fire, s, start)
+	r.Start = start
+	if r.End.Before(start) {
+		r.End = time.Now()
+	}
+
+	e.mu.Lock()
+	delete(e.running, s)
+	zero := e.lease.Clock.Zero
+	e.mu.Unlock()
+
+	intended := start.Add(-lag)
+	s.due += r.End.Sub(intended)
+	fact := results.Step{
+		Who: s.who(), Name: s.step.Kind.String(), Attempt: s.step.Attempt, Outcome: r.Outcome,
+		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens,
+		Answered: s.step.Kind == scenarios.Turn && r.Outcome == results.OK && !s.answered,
+	}
+	s.answered = s.answered || fact.Answered
+	if !r.FirstChunk.IsZero() {
+		fact.FirstChunk = r.FirstChunk.Sub(intended)
+	}
+	if !r.FirstToken.IsZero() {
+		fact.FirstToken = r.FirstToken.Sub(intended)
+		if r.Tokens > 1 && r.Outcome == results.OK {
+			fact.PerToken = r.LastToken.Sub(r.FirstToken) / time.Duration(r.Tokens-1)
+		}
+	}
+	if r.Outcome != results.OK && e.evidence.wants(fact) {
+		fact.Example = s.example(r)
+	}
+	e.Emit(fact)
+	if p, ok := promise(s, r, fact.At); ok {
+		e.Emit(p)
+	}
+	if s.conn != nil {
+		s.conn.Rest()
+	}
+	return r
+}
+
+// attempt sends one request. A panic in a protocol becomes an outcome that
+// nobody takes for ok: no answer of a backend may end the process.
+func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r scenarios.Result) {
+	defer func() {
+		if p := recover(); p != nil {
+			r = scenarios.Result{Outcome: results.Unclassified, Why: fmt.Sprintf("internal error: %v", p), End: time.Now()}
+			e.hangUp(s)
+		}
+	}()
+	if s.conn != nil && !s.conn.Reusable() {
+		e.hangUp(s)
+	}
+	if s.conn == nil {
+		dial, cancel := context.WithDeadline(fire, start.Add(s.step.Answer))
+		conn, err := e.Dialer.Dial(dial)
+		cancel()
+		if err != nil {
+			r := scenarios.Result{Outcome: wire.Outcome(err), Why: err.Error(), End: time.Now()}
+			if fire.Err() != nil {
+				r.Outcome = results.Canceled
+			}
+			return r
+		}
+		e.mu.Lock()
+		s.conn = conn
+		e.mu.Unlock()
+	}
+	if fire.Err() != nil { // ended while dialling, before there was a connection to cancel
+		return scenarios.Result{Outcome: results.Canceled, Why: "stopped", End: time.Now()}
+	}
+	return e.Protocols.For(s.step.Kind).Do(s.conn, s, s.step)
+}
+
+// think puts a shopper back until its step is due.
+func (e *Engine) think(s *Shopper) {
+	e.mu.Lock()
+	if e.ending {
+		e.mu.Unlock()
+		e.leave(s, true)
+		return
+	}
+	first := e.thinking.add(s)
+	e.mu.Unlock()
+	if first {
+		e.alarm()
+	}
+}
+
+// leave ends a shopper; broken says that it did not end by itself.
+func (e *Engine) leave(s *Shopper, broken bool) {
+	e.hangUp(s)
+	end := s.journey.End()
+	if broken {
+		end.Outcome = results.Canceled
+	}
+	e.mu.Lock()
+	at := e.Boot() - e.lease.Clock.Zero
+	e.mu.Unlock()
+	e.Emit(results.End{
+		Who: s.who(), At: at, Outcome: end.Outcome, Duration: max(at-s.At, 0),
+		MeantToClaim: end.MeantToClaim, Claimed: end.Claimed, MeantToOrder: end.MeantToOrder, Ordered: end.Ordered,
+	})
+	e.mu.Lock()
+	e.live--
+	idle := e.live == 0
+	e.mu.Unlock()
+	if idle {
+		e.alarm()
+	}
+}
+
+// who names the shopper and its cohort.
+func (s *Shopper) who() results.Who {
+	return results.Who{Slot: uint16(s.ID.Slot), Number: s.ID.Number, Stage: s.Stage, Persona: s.Persona.Name, Journey: s.Journey}
+}
+
+// cancel breaks off the request in flight, if there is one; the engine's lock
+// is held, which is what makes s.conn safe to read.
+func (s *Shopper) cancel() {
+	if s.conn != nil {
+		s.conn.Cancel()
+	}
+}
+
+// hangUp closes the shopper's connection.
+func (e *Engine) hangUp(s *Shopper) {
+	e.mu.Lock()
+	conn := s.conn
+	s.conn = nil
+	e.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+}

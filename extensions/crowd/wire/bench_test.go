@@ -1,0 +1,105 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The server of a benchmark answers every request, whose size it knows, with
+// the same bytes in one write.
+func benchmarkServer(b *testing.B, answer string) (*Target, *int) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	size, bytes := new(int), []byte(answer)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		request := make([]byte, *size)
+		for {
+			if _, err := io.ReadFull(conn, request); err != nil {
+				return
+			}
+			if _, err := conn.Write(bytes); err != nil {
+				return
+			}
+		}
+	}()
+	target, err := NewTarget(Config{URL: "http://" + l.Addr().String()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return target, size
+}
+
+func benchmarkExchange(b *testing.B, answer string, read func(*Response) error) {
+	target, size := benchmarkServer(b, answer)
+	req := &Request{
+		Method: "POST", Path: "/v1/chat",
+		Header: []byte("Content-Type: application/json\r\nAuthorization: Bearer shopper-7\r\n"),
+		Body:   [][]byte{[]byte(`{"messages":[`), []byte(`{"role":"user","content":"milk tea"}`), []byte(`]}`)},
+	}
+	*size = len(New(nil, target).render(nil, req))
+	c, err := target.Dial(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		if !c.Reusable() {
+			b.Fatal("not reusable")
+		}
+		req.First = time.Now().Add(time.Minute)
+		req.Deadline = req.First
+		r, err := c.Do(req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := read(r); err != nil {
+			b.Fatal(err)
+		}
+		c.Rest()
+	}
+}
+
+func BenchmarkLength(b *testing.B) {
+	answer := "HTTP/1.1 200 OK\r\nDate: Fri, 06 Feb 2026 12:00:00 GMT\r\nContent-Type: application/json\r\nContent-Length: 46\r\n\r\n" +
+		`{"order_id":"o-123456","status":"completed"}` + "\r\n"
+	benchmarkExchange(b, answer, func(r *Response) error {
+		if r.Header("Content-Type") == "" {
+			return io.ErrUnexpectedEOF
+		}
+		_, err := r.ReadAll(1 << 20)
+		return err
+	})
+}
+
+func BenchmarkEvents(b *testing.B) {
+	delta := `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1770379200,"model":"qwen-shop","choices":[{"index":0,"delta":{"content":"milk"},"finish_reason":null}]}` + "\n\n"
+	answer := "HTTP/1.1 200 OK\r\nDate: Fri, 06 Feb 2026 12:00:00 GMT\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" +
+		strings.Repeat(chunkOf(delta), 32) + "0\r\n\r\n"
+	benchmarkExchange(b, answer, func(r *Response) error {
+		if r.Header("Content-Type") == "" {
+			return io.ErrUnexpectedEOF
+		}
+		events := r.Events()
+		for n := 0; ; n++ {
+			_, err := events.Next()
+			if err == io.EOF && n == 32 {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+	})
+}

@@ -1,0 +1,214 @@
+package wire
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Conn is one connection to a target. One goroutine uses it at a time;
+// Cancel alone may come from another. At rest it holds no buffers.
+type Conn struct {
+	raw    net.Conn
+	target *Target
+	dirty  bool // an answer was not read to its end, or forbids another request
+	used   bool // a request was sent on it
+	cancel atomic.Bool
+	buf    *buffers // nil at rest
+	answer Response // of the last request
+	events Events   // of that answer
+}
+
+// New makes a connection of any stream, such as one end of a net.Pipe.
+func New(raw net.Conn, t *Target) *Conn { return &Conn{raw: raw, target: t} }
+
+// buffers are borrowed for a step.
+type buffers struct {
+	in   []byte // read from the socket: in[r:w] is not yet taken
+	r, w int
+	out  []byte // the request
+	head []byte // of the answer
+	line []byte // a line that came in pieces
+	size []byte // a line between chunks
+	data []byte // an event's data, or a whole body
+	seen []byte // the beginning of the body, for evidence
+}
+
+var pool = sync.Pool{New: func() any { return &buffers{in: make([]byte, 8<<10)} }}
+
+// keepAtMost is the largest buffer that goes back to the pool: one giant answer
+// must not pin its size for ever.
+const keepAtMost = 64 << 10
+
+// errSpent is the cause when a request is asked of a connection that can't take
+// another one. Nothing was sent.
+var errSpent = errors.New("the connection can't take another request: its last answer forbids it or was not read to its end")
+
+// Do sends a request and reads the head of its answer. The response, and what
+// it gives out, is valid until the next Do or Rest.
+func (c *Conn) Do(req *Request) (*Response, error) {
+	if c.dirty {
+		return nil, &Error{Lost, errSpent}
+	}
+	if c.buf == nil {
+		c.buf = pool.Get().(*buffers)
+	}
+	b := c.buf
+	b.r, b.w = 0, 0
+	b.head, b.seen, b.data, b.line, b.size = b.head[:0], b.seen[:0], b.data[:0], b.line[:0], b.size[:0]
+	b.out = c.render(b.out[:0], req)
+	c.answer = Response{c: c, deadline: req.Deadline, bodiless: req.Method == "HEAD"}
+	c.dirty, c.used = true, true // until the answer's end says otherwise
+
+	first := req.First
+	if first.IsZero() || !req.Deadline.IsZero() && first.After(req.Deadline) {
+		first = req.Deadline
+	}
+	c.patience(first)
+	if _, err := c.raw.Write(b.out); err != nil {
+		return c.early(err)
+	}
+	if err := c.answer.readHead(); err != nil {
+		return nil, err
+	}
+	return &c.answer, nil
+}
+
+// early is for a request that could not be written whole: who refuses it before
+// its end may have answered all the same. The connection is not used again.
+func (c *Conn) early(cause error) (*Response, error) {
+	if errors.Is(cause, os.ErrDeadlineExceeded) {
+		return nil, c.fail(cause)
+	}
+	err := c.answer.readHead()
+	c.answer.keep, c.dirty = false, true
+	switch {
+	case err == nil:
+		return &c.answer, nil
+	case c.answer.At.IsZero(): // no answer: how the write failed says more
+		return nil, c.fail(cause)
+	}
+	return nil, err
+}
+
+// render writes the request's bytes.
+func (c *Conn) render(b []byte, req *Request) []byte {
+	b = append(b, req.Method...)
+	b = append(b, ' ')
+	b = append(b, c.target.path...)
+	b = append(b, req.Path...)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = append(b, c.target.host...)
+	b = append(b, "\r\n"...)
+	b = append(b, req.Header...)
+	b = append(b, req.Extra...)
+	size := 0
+	for _, part := range req.Body {
+		size += len(part)
+	}
+	if size > 0 || req.Method != "GET" && req.Method != "HEAD" {
+		b = append(b, "Content-Length: "...)
+		b = strconv.AppendInt(b, int64(size), 10)
+		b = append(b, "\r\n"...)
+	}
+	b = append(b, "\r\n"...)
+	for _, part := range req.Body {
+		b = append(b, part...)
+	}
+	return b
+}
+
+// patience sets until when the connection is waited for. A cancel that came
+// before stands.
+func (c *Conn) patience(until time.Time) {
+	c.raw.SetDeadline(until) // a closed connection will say so when it is read
+	if c.cancel.Load() {
+		c.raw.SetDeadline(past)
+	}
+}
+
+// past is a deadline that is over, whatever the clock says.
+var past = time.Unix(1, 0)
+
+// Cancel makes what the connection is doing, and whatever it is asked to do
+// from now on, fail as canceled. It may be called from any goroutine.
+func (c *Conn) Cancel() {
+	c.cancel.Store(true)
+	c.raw.SetDeadline(past)
+}
+
+// Reusable says whether another request may be sent: the last answer was read
+// to its end and allows it, and the other side has not closed meanwhile.
+func (c *Conn) Reusable() bool {
+	return !c.dirty && !c.cancel.Load() && (!c.used || !closedByPeer(c.raw))
+}
+
+// Rest gives the buffers back. Whatever the last response gave out is invalid.
+func (c *Conn) Rest() {
+	b := c.buf
+	if b == nil {
+		return
+	}
+	c.buf = nil
+	for _, p := range []*[]byte{&b.out, &b.head, &b.line, &b.size, &b.data, &b.seen} {
+		if cap(*p) > keepAtMost {
+			*p = nil
+		}
+	}
+	pool.Put(b)
+}
+
+// Close closes the connection. It does not wait for the other side.
+func (c *Conn) Close() error {
+	c.Rest()
+	if t, ok := c.raw.(*tls.Conn); ok && c.dirty {
+		// A farewell would wait for room to be written, up to five seconds.
+		return t.NetConn().Close()
+	}
+	return c.raw.Close()
+}
+
+// fill reads once from the socket, when everything read before was taken, and
+// notes when.
+func (c *Conn) fill() error {
+	b := c.buf
+	n, err := c.raw.Read(b.in)
+	b.r, b.w = 0, n
+	if n > 0 {
+		c.answer.At = time.Now()
+		return nil
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+// fail gives an error of the socket its kind. What it returns is never io.EOF,
+// not even wrapped: that means a body's proper end.
+func (c *Conn) fail(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	a := &c.answer
+	switch {
+	case c.cancel.Load():
+		return &Error{Canceled, err}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if a.answering {
+			return &Error{Stalled, fmt.Errorf("the answer had begun and was not complete in time: %w", err)}
+		}
+		return &Error{TimedOut, err}
+	case a.At.IsZero():
+		return &Error{Lost, fmt.Errorf("the connection ended before any answer: %w", err)}
+	default:
+		return &Error{Truncated, fmt.Errorf("the connection ended inside the answer: %w", err)}
+	}
+}

@@ -1,0 +1,184 @@
+package extensions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/grafana/sobek"
+	"go.k6.io/k6/v2/js/common"
+	"go.k6.io/k6/v2/js/modules"
+	"go.k6.io/k6/v2/metrics"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/link"
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// module is k6/x/flashcrowd for the whole process.
+type module struct {
+	session *session
+	running sync.Mutex // one crowd at a time: its metrics would mix
+}
+
+// instance is the module in one VU.
+type instance struct {
+	*module
+	vu      modules.VU
+	metrics map[*results.Metric]*metrics.Metric
+}
+
+// NewModuleInstance implements modules.Module.
+func (m *module) NewModuleInstance(vu modules.VU) modules.Instance {
+	i := &instance{module: m, vu: vu}
+	if env := vu.InitEnv(); env != nil {
+		known, err := register(env.Registry)
+		if err != nil {
+			common.Throw(vu.Runtime(), fmt.Errorf("register flashcrowd's metrics: %w", err))
+		}
+		i.metrics = known
+	}
+	return i
+}
+
+// Exports implements modules.Instance.
+func (i *instance) Exports() modules.Exports {
+	exports := map[string]any{"run": i.run}
+	return modules.Exports{Default: exports, Named: exports}
+}
+
+// Options are what a script may give to run(); a worker's child needs none.
+type Options struct {
+	Campaign string   `js:"campaign"` // an embedded campaign's name, or a path
+	Target   string   `js:"target"`   // URL; default: the campaign's own
+	Allow    []string `js:"allow"`    // addresses it may fire at; default: loopback
+	Scale    float64  `js:"scale"`
+	Demand   float64  `js:"demand"`
+	Compress float64  `js:"compress"`
+	Pace     float64  `js:"pace"`
+}
+
+// run runs the crowd and returns when it has ended. It blocks the VU, whose one
+// iteration it is.
+func (i *instance) run(value sobek.Value) {
+	if err := i.crowd(value); err != nil {
+		common.Throw(i.vu.Runtime(), err)
+	}
+}
+
+// crowd is run with an error.
+func (i *instance) crowd(value sobek.Value) error {
+	state := i.vu.State()
+	if state == nil {
+		return errors.New("flashcrowd.run() belongs into the default function, not into the init context")
+	}
+	if !i.running.TryLock() {
+		return errors.New("flashcrowd.run() runs already: use one VU and one iteration")
+	}
+	defer i.running.Unlock()
+
+	ctx, end := context.WithCancelCause(i.vu.Context())
+	defer end(nil)
+	switch err := i.session.open(); {
+	case err == nil:
+		engine, err := i.engine(i.session.setup, false)
+		if err != nil {
+			return err
+		}
+		go i.session.follow(engine, end)
+		if err := engine.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	case !errors.Is(err, link.ErrNoLink):
+		return err
+	}
+
+	setup, plan, err := i.alone(value)
+	if err != nil {
+		return err
+	}
+	engine, err := i.engine(setup, true)
+	if err != nil {
+		return err
+	}
+	engine.Lease(everything(plan))
+	if err := engine.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// engine builds the engine for a setup; its facts leave through k6's samples.
+func (i *instance) engine(setup link.Setup, alone bool) (*crowd.Engine, error) {
+	plan, err := scenarios.DecodePlan(setup.Plan)
+	if err != nil {
+		return nil, fmt.Errorf("read the plan: %w", err)
+	}
+	config, err := Outfit(plan, Terms{Run: setup.Run, Env: setup.Env, Allow: setup.Allow})
+	if err != nil {
+		return nil, err
+	}
+	config.Alone = alone
+	state := i.vu.State()
+	if alone { // k6's thresholds, summary and outputs listen
+		c := &catalogue{metrics: i.metrics, root: state.Tags.GetCurrentValues().Tags, tags: make(map[results.Tags]*metrics.TagSet)}
+		config.Emit = func(f results.Fact) {
+			state.Samples <- &parcel{fact: f, samples: c.samples(f, time.Now())}
+		}
+	} else {
+		config.Emit = func(f results.Fact) { state.Samples <- &parcel{fact: f} }
+	}
+	return crowd.New(config), nil
+}
+
+// alone reads a script's options and makes the setup that a worker would send.
+func (i *instance) alone(value sobek.Value) (link.Setup, *scenarios.Plan, error) {
+	var o Options
+	if !common.IsNullish(value) {
+		if err := i.vu.Runtime().ExportTo(value, &o); err != nil {
+			return link.Setup{}, nil, fmt.Errorf("read the options of flashcrowd.run(): %w", err)
+		}
+	}
+	if o.Campaign == "" {
+		return link.Setup{}, nil, fmt.Errorf("flashcrowd.run() needs {campaign: …}: a path, or one of %v", scenarios.Embedded())
+	}
+	campaign, err := scenarios.Load(o.Campaign)
+	if err != nil {
+		return link.Setup{}, nil, err
+	}
+	plan, err := campaign.Plan(results.Factors{Scale: o.Scale, Demand: o.Demand, Compress: o.Compress, Pace: o.Pace})
+	if err != nil {
+		return link.Setup{}, nil, err
+	}
+	if o.Target != "" {
+		plan.Target.URL = o.Target
+	}
+	if plan.Target.URL == "" {
+		return link.Setup{}, nil, errors.New("flashcrowd.run() needs {target: URL}: start one with: flashcrowd storefront")
+	}
+	env := make(map[string]string)
+	for _, name := range campaign.Secrets() {
+		if v, ok := os.LookupEnv(name); ok {
+			env[name] = v
+		}
+	}
+	return link.Setup{Run: "xk6", Plan: plan.Encode(), Env: env, Allow: o.Allow}, plan, nil
+}
+
+// everything is the lease of an engine that nobody leads: the whole crowd, from
+// now on, for ever.
+func everything(p *scenarios.Plan) crowd.Lease {
+	spans := make([]scenarios.Span, scenarios.Slots)
+	for slot := range spans {
+		spans[slot] = scenarios.Span{Slot: scenarios.Slot(slot), To: p.Duration() + 1}
+	}
+	return crowd.Lease{
+		Version: 1, Spans: spans, Deadline: 1<<63 - 1,
+		Started: true, Clock: scenarios.Clock{Zero: scenarios.Boottime() + 200*time.Millisecond},
+	}
+}

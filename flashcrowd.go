@@ -1,0 +1,36 @@
+// Package flashcrowd is the map of the code, and what xk6 imports to build a k6
+// with flashcrowd's extension. The program itself is in cmd/flashcrowd.
+//
+// flashcrowd sends a crowd of synthetic agentic shoppers at a backend, from as
+// many machines as there are, and says whether the backend held.
+//
+//	campaign → plan → coordinator → workers (k6 + extension) → snapshots → merge → verdict → report
+//
+// A measurement enters each room once, in this order:
+//
+//   - scenarios: what is tried. A Campaign is the file; its Plan is a recipe from
+//     which anybody computes when each shopper comes and what it wants.
+//   - agents: who does it. The nouns of a fleet: Member, Exchange, Lease.
+//   - agents/membership: who is here, by gossip.
+//   - agents/coordinator: leads one run: grants leases, stores snapshots, then answers.
+//   - agents/worker: one node: starts the k6 child and relays what it measures.
+//   - extensions: the k6 module and the k6 output; with cmd, the only place that knows k6.
+//   - extensions/link: what worker and child say to each other.
+//   - extensions/crowd: the engine that walks the shoppers through their journeys.
+//   - extensions/crowd/wire: connections, HTTP, streams, and limits against hostile answers.
+//   - extensions/crowd/chat, coupons, checkout: the protocols.
+//   - results: what happened. A Fact is recorded, cut into Snapshots and merged into a Run.
+//   - results/store: keeps a run in one file.
+//   - results/audit: holds what shoppers were promised against the backend's books.
+//   - results/verdict: whether the run held.
+//   - results/report: says so, to people and to tools.
+//   - results/live: shows the run while it lasts.
+//   - scenarios/storefront: the reference backend, a process apart; nothing that
+//     measures imports it.
+//   - ci: the exit codes, and the rules of this house as tests.
+//
+// Imports go one way, by a table that a test in ci holds: results knows nobody,
+// agents never reach k6, coordinator and worker never import each other.
+package flashcrowd
+
+import _ "github.com/flashcrowd/flashcrowd/extensions" // so that xk6 finds the module and the output
