@@ -1,0 +1,82 @@
+package storefront
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/tidwall/gjson"
+)
+
+// decoded says whether err is a decoder's: nil or a fault.
+func decoded(t *testing.T, err error) bool {
+	t.Helper()
+	if f := (*fault)(nil); err != nil && (!errors.As(err, &f) || f.param == "" || f.what == "") {
+		t.Fatalf("%#v is not a fault with its place", err)
+	}
+	return err == nil
+}
+
+func FuzzDecodeAsk(f *testing.F) {
+	f.Add(conversation(streamed, "珍珠奶茶", "2 份"))
+	f.Add(`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"x"}]}]}`)
+	f.Add(`{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[]},{"role":"user","content":"\u00e9\ud800"}],"stream":null}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		a, err := decodeAsk(body)
+		if !decoded(t, err) {
+			return
+		}
+		if a.model == "" || len(a.lines) == 0 {
+			t.Fatalf("accepted %+v", a)
+		}
+		said := speak(a)
+		if len(said) < fewestPieces || len(said) > mostPieces {
+			t.Errorf("%d pieces for %q", len(said), a.lines)
+		}
+		c := newCompletion("id", a.model, 0, a.usage)
+		for _, e := range events(t, string(c.end(c.delta(c.begin(nil), a.lines[0]), a.prompt))) {
+			if e != "[DONE]" && !gjson.Valid(e) {
+				t.Errorf("chunk %s", e)
+			}
+		}
+	})
+}
+
+func FuzzDecodeClaim(f *testing.F) {
+	f.Add(claimOf("u", "r").body)
+	f.Add(`{"stock_id":1,"out_request_no":null}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		if stock, request, err := decodeClaim(body); decoded(t, err) && (stock == "" || request == "" || len(request) > 128) {
+			t.Fatalf("accepted %q %q", stock, request)
+		}
+	})
+}
+
+// FuzzCheckout sends a body to create and to complete: whatever is accepted,
+// the sums are right and the answer is JSON.
+func FuzzCheckout(f *testing.F) {
+	f.Add(oneTea, benchPayment)
+	f.Add(withCodes("1000000001", "x", "\xff"), `{"payment":{"instruments":[{"id":"i","handler_id":"h","type":"card"},1]}}`)
+	f.Add(`{"line_items":[{"item":{"id":"bun-1"},"quantity":999},{"item":{"id":"x"},"quantity":1}]}`, `{}`)
+	f.Fuzz(func(t *testing.T, cart, payment string) {
+		decoded(t, decodePayment(payment))
+		w := write{deed: create, user: "u"}
+		if !decoded(t, decodeCart(cart, &w)) {
+			return
+		}
+		if len(w.lines) == 0 || len(w.lines) > mostLines || len(w.codes) > mostCodes {
+			t.Fatalf("accepted %+v", w)
+		}
+		a, err := decide(&w, memoryLedger{newMemory(Options{})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := string(a.render(nil))
+		if !gjson.Valid(body) {
+			t.Fatalf("answer %s", body)
+		}
+		if s := &a.Session; a.Failure == nil && (s.total() < leastPaid || s.discount() < 0 || s.discount() > cardValue ||
+			gjson.Get(body, `totals.#(type=="total").amount`).Int() != s.subtotal()-s.discount()) {
+			t.Errorf("sums: %s", body)
+		}
+	})
+}

@@ -1,0 +1,229 @@
+package storefront
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// The null design does as little as a shop can while its answers are still
+// true: every conversation gets the same 32 pieces, rendered beforehand, and
+// the books are in memory. What it can't keep up with is the limit of net/http.
+
+func buildNull(o Options) shop {
+	m := newMemory(o)
+	return shop{newInstant(), m, m, m}
+}
+
+// An instant is a chat that takes no time.
+type instant struct{ plain, withUsage, whole []byte }
+
+const (
+	instantPieces = 32
+	instantPrompt = 128 // the input tokens that every usage tells
+)
+
+func newInstant() *instant {
+	words := slices.Repeat([]string{"珍珠", "奶茶", "一杯", "，", "少糖", "去冰", "，", "好的"}, instantPieces/8)
+	n := &instant{}
+	for _, usage := range []bool{false, true} {
+		c := newCompletion("chatcmpl-null", "null", 1770336000, usage)
+		b := c.begin(nil)
+		var content string
+		for _, w := range words {
+			c.tokens++
+			content += w
+			b = c.delta(b, w)
+		}
+		b = c.end(b, instantPrompt)
+		if usage {
+			n.withUsage = b
+		} else {
+			n.plain = b
+		}
+		n.whole = c.whole(nil, content, instantPrompt)
+	}
+	return n
+}
+
+// Reply implements chat.
+func (n *instant) Reply(_ context.Context, a *ask, out *stream) error {
+	switch {
+	case !a.stream:
+		return out.Whole(n.whole)
+	case a.usage:
+		return out.Whole(n.withUsage)
+	}
+	return out.Whole(n.plain)
+}
+
+// A memory is books that end with the process. One lock guards them; each call
+// is a step of its own. Entries are added and never changed, but for sessions
+// and for coupons, which are spent.
+type memory struct {
+	options Options
+
+	mu       sync.Mutex
+	issued   []coupon         // coupon n is at n-1
+	claims   map[string]int64 // coupon of an out_request_no
+	perUser  map[string]int64 // coupons a user has
+	sessions []*session       // session n is at n-1; what it points to never changes
+	orders   []order
+	answers  map[string]kept
+	redeemed int64
+}
+
+// kept is the answer that an idempotency key stands for. The session is shared
+// with the books, which saves a third of the memory.
+type kept struct {
+	fingerprint fingerprint
+	session     *session
+	failure     *note
+}
+
+func newMemory(o Options) *memory {
+	return &memory{options: o, claims: map[string]int64{}, perUser: map[string]int64{}, answers: map[string]kept{}}
+}
+
+// Claim implements coupons.
+func (m *memory) Claim(_ context.Context, c claim) (int64, error) {
+	if c.stock != m.options.StockID {
+		return 0, unknownStock
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch n := m.claims[c.request]; {
+	case n != 0 && m.issued[n-1].user != c.user:
+		return 0, otherRequest
+	case n != 0:
+		return n, nil
+	case m.perUser[c.user] >= m.options.PerUser:
+		return 0, overLimit
+	case int64(len(m.issued)) >= m.options.Stock:
+		return 0, soldOut
+	}
+	n := int64(len(m.issued)) + 1
+	m.issued = append(m.issued, coupon{number: n, user: c.user, request: c.request, at: c.at.UnixMilli()})
+	m.claims[c.request] = n
+	m.perUser[c.user]++
+	return n, nil
+}
+
+// Write implements checkout.
+func (m *memory) Write(_ context.Context, w write) (answer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if k, ok := m.answers[w.key]; ok {
+		if k.fingerprint != w.fingerprint {
+			return answer{}, errConflict
+		}
+		a := answer{Failure: k.failure}
+		if k.session != nil {
+			a.Session = *k.session
+		}
+		return a, nil
+	}
+	l := memoryLedger{m}
+	a, err := decide(&w, l)
+	if err != nil {
+		return a, err
+	}
+	k := kept{w.fingerprint, nil, a.Failure}
+	if n := a.Session.Number; n > 0 {
+		k.session = m.sessions[n-1]
+	}
+	m.answers[w.key] = k
+	return a, nil
+}
+
+// Read implements checkout.
+func (m *memory) Read(_ context.Context, number int64) (session, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return memoryLedger{m}.session(number)
+}
+
+// Orders implements books.
+func (m *memory) Orders(_ context.Context, yield func(order) error) error {
+	m.mu.Lock()
+	orders := m.orders // a snapshot: entries don't change
+	m.mu.Unlock()
+	for _, o := range orders {
+		if err := yield(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Coupons implements books.
+func (m *memory) Coupons(_ context.Context, yield func(coupon) error) error {
+	m.mu.Lock()
+	issued := slices.Clone(m.issued)
+	m.mu.Unlock()
+	for _, c := range issued {
+		if err := yield(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Summary implements books.
+func (m *memory) Summary(context.Context) (summary, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := summary{orders: int64(len(m.orders)), issued: int64(len(m.issued)), redeemed: m.redeemed}
+	for _, o := range m.orders {
+		s.amount += o.amount
+	}
+	return s, nil
+}
+
+// A memoryLedger is the books with the lock held.
+type memoryLedger struct{ *memory }
+
+func (l memoryLedger) session(number int64) (session, bool, error) {
+	if number < 1 || number > int64(len(l.sessions)) {
+		return session{}, false, nil
+	}
+	return *l.sessions[number-1], true, nil
+}
+
+func (l memoryLedger) coupon(number int64) (coupon, bool, error) {
+	if number < 1 || number > int64(len(l.issued)) {
+		return coupon{}, false, nil
+	}
+	return l.issued[number-1], true, nil
+}
+
+func (l memoryLedger) redeem(number int64, _ *session) (bool, error) {
+	c := &l.issued[number-1]
+	if c.used {
+		return false, nil
+	}
+	c.used = true
+	l.memory.redeemed++
+	return true, nil
+}
+
+func (l memoryLedger) save(s *session) error {
+	if s.Number == 0 {
+		s.Number = int64(len(l.sessions)) + 1
+		l.memory.sessions = append(l.sessions, nil)
+	}
+	saved := *s
+	l.sessions[s.Number-1] = &saved
+	if s.Status == completed {
+		l.memory.orders = append(l.orders, s.order())
+	}
+	return nil
+}
+
+var (
+	_ chat     = (*instant)(nil)
+	_ coupons  = (*memory)(nil)
+	_ checkout = (*memory)(nil)
+	_ books    = (*memory)(nil)
+	_ ledger   = memoryLedger{}
+)

@@ -1,0 +1,219 @@
+package storefront
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// An overload is a chat that has no room.
+type overload struct{ retryAfter time.Duration }
+
+// Error implements error.
+func (o *overload) Error() string { return "the chat is full" }
+
+// chat is POST …/chat/completions, as OpenAI publishes it.
+func (f *face) chat(w http.ResponseWriter, r *http.Request) {
+	body, err := f.body(r)
+	if err == errTooLong {
+		f.chatError(w, http.StatusRequestEntityTooLarge, "invalid_request_error", "", "request_too_large", err.Error())
+		return
+	} else if err != nil {
+		f.chatError(w, http.StatusBadRequest, "invalid_request_error", "", "unreadable_body", "the body ended early")
+		return
+	}
+	a, err := decodeAsk(body)
+	if wrong := (*fault)(nil); errors.As(err, &wrong) {
+		f.chatError(w, http.StatusBadRequest, "invalid_request_error", wrong.param, "invalid_value", wrong.what)
+		return
+	}
+	err = f.shop.chat.Reply(r.Context(), a, &stream{face: f, w: w, r: r, ask: a})
+	if full := (*overload)(nil); errors.As(err, &full) {
+		w.Header().Set("Retry-After", strconv.Itoa(int((full.retryAfter+time.Second-1)/time.Second)))
+		f.chatError(w, http.StatusTooManyRequests, "rate_limit_error", "", "slow_down", "too many conversations at once; try again later")
+	}
+}
+
+func (f *face) chatError(w http.ResponseWriter, status int, kind, param, code, message string) {
+	b := append(make([]byte, 0, 256), `{"error":{`...)
+	b = appendField(b, "message", message)
+	b = appendField(b, "type", kind)
+	b = append(b, `,"param":`...)
+	if param == "" {
+		b = append(b, "null"...)
+	} else {
+		b = appendString(b, param)
+	}
+	b = appendField(b, "code", code)
+	b = append(b, "}}"...)
+	w.Header()["Content-Type"] = typeJSON
+	w.WriteHeader(status)
+	w.Write(b)
+}
+
+// A stream carries one answer to its client, as events or, if the client did
+// not want a stream, as one JSON object. Begin it, say the pieces, end it; or
+// send it whole.
+type stream struct {
+	face *face
+	w    http.ResponseWriter
+	r    *http.Request
+	ask  *ask
+
+	form     completion
+	buf      *[]byte // of an event, or the words so far
+	extended time.Time
+}
+
+// Begin sends the header and the chunk that only names the role.
+func (s *stream) Begin() error {
+	s.form = newCompletion("chatcmpl-"+strconv.FormatUint(rand.Uint64(), 36), s.ask.model, time.Now().Unix(), s.ask.usage)
+	s.buf = takeBuffer(&s.face.buffers)
+	// The deadline for reading the request would end a long answer, too.
+	http.NewResponseController(s.w).SetReadDeadline(time.Time{})
+	if !s.ask.stream {
+		return nil
+	}
+	h := s.w.Header()
+	h["Content-Type"], h["Cache-Control"] = typeStream, noCache
+	*s.buf = s.form.begin(*s.buf)
+	return s.flush()
+}
+
+// Say sends a piece of the answer, on its own.
+func (s *stream) Say(piece string) error {
+	s.form.tokens++
+	if !s.ask.stream {
+		*s.buf = append(*s.buf, piece...)
+		return s.r.Context().Err()
+	}
+	*s.buf = s.form.delta((*s.buf)[:0], piece)
+	return s.flush()
+}
+
+// End sends what closes the answer. The stream is not used afterwards.
+func (s *stream) End() error {
+	defer putBuffer(&s.face.buffers, s.buf)
+	if !s.ask.stream {
+		s.extend()
+		s.w.Header()["Content-Type"] = typeJSON
+		_, err := s.w.Write(s.form.whole(nil, string(*s.buf), s.ask.prompt))
+		return err
+	}
+	*s.buf = s.form.end((*s.buf)[:0], s.ask.prompt)
+	return s.flush()
+}
+
+// extend gives the client time to take what is written next.
+func (s *stream) extend() {
+	if now := time.Now(); now.Sub(s.extended) > stalled/4 {
+		s.extended = now
+		http.NewResponseController(s.w).SetWriteDeadline(now.Add(stalled))
+	}
+}
+
+// flush writes the buffer through to the client.
+func (s *stream) flush() error {
+	s.extend()
+	if _, err := s.w.Write(*s.buf); err != nil {
+		return err
+	}
+	return http.NewResponseController(s.w).Flush()
+}
+
+// Whole sends a rendered answer at once, in one write to the network.
+func (s *stream) Whole(rendered []byte) error {
+	h := s.w.Header()
+	h["Content-Type"], h["Cache-Control"] = typeJSON, noCache
+	if s.ask.stream {
+		h["Content-Type"] = typeStream
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(rendered))}
+	c, ok := s.r.Context().Value(corkKey{}).(*corkConn)
+	if !ok { // a test's recorder
+		_, err := s.w.Write(rendered)
+		return err
+	}
+	c.cork(&s.face.buffers)
+	_, err := s.w.Write(rendered)
+	err = errors.Join(err, http.NewResponseController(s.w).Flush())
+	return errors.Join(err, c.uncork(&s.face.buffers))
+}
+
+// A completion renders the chunks of one answer.
+type completion struct {
+	head   string // `"id":…,` to `"model":…`, after the object
+	usage  bool   // chunks carry it, null until the last
+	id     string
+	tokens int
+}
+
+func newCompletion(id, model string, created int64, usage bool) completion {
+	b := append(make([]byte, 0, 128), `,"created":`...)
+	b = strconv.AppendInt(b, created, 10)
+	b = appendField(b, "model", model)
+	return completion{head: string(b), usage: usage, id: id}
+}
+
+func (c *completion) open(b []byte, event, object string) []byte {
+	b = append(b, event...)
+	b = append(b, '{')
+	b = appendField(b, "id", c.id)
+	b = appendField(b, "object", object)
+	return append(b, c.head...)
+}
+
+// chunk appends one event with a choice: delta and finish are JSON.
+func (c *completion) chunk(b []byte, delta func([]byte) []byte, finish string) []byte {
+	b = c.open(b, "data: ", "chat.completion.chunk")
+	b = append(b, `,"choices":[{"index":0,"delta":{`...)
+	b = delta(b)
+	b = append(b, `},"logprobs":null,"finish_reason":`...)
+	b = append(b, finish...)
+	b = append(b, "}]"...)
+	if c.usage {
+		b = append(b, `,"usage":null`...)
+	}
+	return append(b, "}\n\n"...)
+}
+
+func (c *completion) begin(b []byte) []byte {
+	return c.chunk(b, func(b []byte) []byte { return append(b, `"role":"assistant","content":""`...) }, "null")
+}
+
+func (c *completion) delta(b []byte, piece string) []byte {
+	return c.chunk(b, func(b []byte) []byte { return appendField(b, "content", piece) }, "null")
+}
+
+func (c *completion) end(b []byte, prompt int) []byte {
+	b = c.chunk(b, func(b []byte) []byte { return b }, `"stop"`)
+	if c.usage {
+		b = c.open(b, "data: ", "chat.completion.chunk")
+		b = append(b, `,"choices":[]`...)
+		b = c.appendUsage(b, prompt)
+		b = append(b, "}\n\n"...)
+	}
+	return append(b, "data: [DONE]\n\n"...)
+}
+
+// whole appends the answer to a client that wanted no stream.
+func (c *completion) whole(b []byte, content string, prompt int) []byte {
+	b = c.open(b, "", "chat.completion")
+	b = append(b, `,"choices":[{"index":0,"message":{"role":"assistant"`...)
+	b = appendField(b, "content", content)
+	b = append(b, `,"refusal":null},"logprobs":null,"finish_reason":"stop"}]`...)
+	b = c.appendUsage(b, prompt)
+	return append(b, '}')
+}
+
+func (c *completion) appendUsage(b []byte, prompt int) []byte {
+	b = append(b, `,"usage":{"prompt_tokens":`...)
+	b = strconv.AppendInt(b, int64(prompt), 10)
+	b = append(b, `,"completion_tokens":`...)
+	b = strconv.AppendInt(b, int64(c.tokens), 10)
+	b = append(b, `,"total_tokens":`...)
+	b = strconv.AppendInt(b, int64(prompt+c.tokens), 10)
+	return append(b, '}')
+}

@@ -1,0 +1,325 @@
+package storefront
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	currency  = "CNY"
+	cardValue = 2500 // what a free-order card takes off at most, fen
+	leastPaid = 1    // what is paid at least, fen: on the day, an order cost 0.01 yuan
+)
+
+// A status is a checkout session's, as UCP spells it. Nothing is missing from
+// a session that was accepted, so it is ready from the start.
+type status string
+
+const (
+	ready     status = "ready_for_complete"
+	completed status = "completed"
+	canceled  status = "canceled"
+)
+
+// A session is one checkout. It is a value: a change makes another one, and
+// its slices are never written to.
+type session struct {
+	Number int64    `json:"n"` // from 1; also the number of its order
+	User   string   `json:"u"`
+	Status status   `json:"s"`
+	Lines  []line   `json:"l"`
+	Codes  []string `json:"c,omitempty"` // discount codes as they were sent
+	Coupon int64    `json:"d,omitempty"` // the one that is applied; 0: none
+	Doubts []note   `json:"w,omitempty"` // why other codes are not
+	Key    string   `json:"k,omitempty"` // idempotency key that completed it
+	Paid   int64    `json:"p,omitempty"` // when, Unix ms
+}
+
+// A line is so many of an item.
+type line struct {
+	Item     int   `json:"i"` // place in the catalogue
+	Quantity int64 `json:"q"`
+}
+
+func (l line) total() int64 { return catalogue[l.Item].price * l.Quantity }
+
+func (s *session) subtotal() int64 {
+	var sum int64
+	for _, l := range s.Lines {
+		sum += l.total()
+	}
+	return sum
+}
+
+// discount is what the coupon takes off: at most its value, and never so much
+// that nothing is left to pay.
+func (s *session) discount() int64 {
+	if s.Coupon == 0 {
+		return 0
+	}
+	return min(cardValue, s.subtotal()-leastPaid)
+}
+
+func (s *session) total() int64 { return s.subtotal() - s.discount() }
+
+// order returns the order that a completed session made.
+func (s *session) order() order {
+	return order{s.Number, s.Key, s.User, s.Coupon, s.total(), s.Paid}
+}
+
+// An order is a line in the books.
+type order struct {
+	number int64 // its session's
+	key    string
+	user   string
+	coupon int64 // 0: none
+	amount int64 // fen
+	at     int64 // Unix ms
+}
+
+// A coupon is a line in the books, and what a checkout wants to know of it.
+type coupon struct {
+	number  int64
+	user    string
+	request string // out_request_no of its claim
+	at      int64  // Unix ms
+	used    bool
+}
+
+// A summary is the books in a few numbers.
+type summary struct {
+	orders, amount   int64 // amount in fen
+	issued, redeemed int64 // coupons
+}
+
+// A claim asks for a coupon.
+type claim struct {
+	stock   string
+	user    string
+	request string // the same request is the same coupon
+	at      time.Time
+}
+
+// A refusal is a clear no to a claim.
+type refusal string
+
+const (
+	unknownStock refusal = "there is no such stock"
+	soldOut      refusal = "the stock is used up"
+	overLimit    refusal = "the user has as many coupons of this stock as one can have"
+	otherRequest refusal = "out_request_no was used for another claim"
+)
+
+// Error implements error.
+func (r refusal) Error() string { return string(r) }
+
+// A deed is what a write does to a session.
+type deed int
+
+const (
+	create deed = iota
+	replace
+	complete
+	cancel
+)
+
+// A write is one request to change a session, decoded.
+type write struct {
+	deed        deed
+	number      int64 // of the session; 0 when creating or when its id made no sense
+	user        string
+	key         string      // idempotency key
+	fingerprint fingerprint // of everything that the key stands for
+	lines       []wanted    // create, replace
+	codes       []string
+	recode      bool // codes were sent, though perhaps none
+	at          time.Time
+}
+
+// A wanted is a line as it was asked for.
+type wanted struct {
+	id       string
+	quantity int64
+}
+
+// A fingerprint tells requests apart that carry the same idempotency key.
+type fingerprint [16]byte
+
+// errConflict means that an idempotency key was used for something else.
+var errConflict = errors.New("the idempotency key was used with another request")
+
+// An answer is what a write came to. It is kept with its key, so that a
+// repeated write is answered by the same.
+type answer struct {
+	Session session `json:"s"`           // Number 0: there is none to show
+	Failure *note   `json:"f,omitempty"` // nil: it was done
+}
+
+// A note is one of UCP's messages.
+type note struct {
+	Code     string `json:"c"`
+	Path     string `json:"p,omitempty"`
+	Content  string `json:"t"`
+	Severity string `json:"s,omitempty"` // of errors; warnings have none
+}
+
+// A ledger is what a write sees of the books, and how it changes them. Each
+// design has its own; the caller makes its changes one atomic step.
+type ledger interface {
+	// session returns a session; false if there is none.
+	session(number int64) (session, bool, error)
+	// coupon returns a coupon; false if there is none.
+	coupon(number int64) (coupon, bool, error)
+	// redeem spends a coupon on the session's order; false if it is spent.
+	redeem(number int64, on *session) (bool, error)
+	// save keeps s, numbers it if it is new, and books the order if it is completed.
+	save(s *session) error
+}
+
+// decide carries out w on the books by the rules of the shop.
+func decide(w *write, books ledger) (answer, error) {
+	if w.deed == create {
+		return open(w, books)
+	}
+	s, ok, err := books.session(w.number)
+	switch {
+	case err != nil:
+		return answer{}, err
+	case !ok || s.User != w.user:
+		return answer{Failure: notFound()}, nil
+	case s.Status != ready:
+		return answer{s, &note{Code: "checkout_" + string(s.Status), Content: "the checkout is " + string(s.Status) + " and can't be changed", Severity: "unrecoverable"}}, nil
+	}
+	switch w.deed {
+	case replace:
+		lines, missing := resolve(w.lines)
+		if missing != nil {
+			missing.Severity = "recoverable"
+			return answer{s, missing}, nil
+		}
+		s.Lines = lines
+		if w.recode {
+			s.Codes = w.codes
+		}
+		if err := s.discounted(books); err != nil {
+			return answer{}, err
+		}
+	case complete:
+		if s.Coupon != 0 {
+			ok, err := books.redeem(s.Coupon, &s)
+			if err != nil {
+				return answer{}, err
+			}
+			if !ok {
+				return reprice(s, books)
+			}
+		}
+		s.Status, s.Key, s.Paid = completed, w.key, w.at.UnixMilli()
+	case cancel:
+		s.Status = canceled
+	}
+	return answer{Session: s}, books.save(&s)
+}
+
+// open makes a new session.
+func open(w *write, books ledger) (answer, error) {
+	lines, missing := resolve(w.lines)
+	if missing != nil {
+		return answer{Failure: missing}, nil
+	}
+	s := session{User: w.user, Status: ready, Lines: lines, Codes: w.codes}
+	if err := s.discounted(books); err != nil {
+		return answer{}, err
+	}
+	err := books.save(&s)
+	return answer{Session: s}, err
+}
+
+// reprice takes the coupon off a session that could not be completed because
+// another order has spent it: nobody is charged a price that was not shown.
+func reprice(s session, books ledger) (answer, error) {
+	if err := s.discounted(books); err != nil {
+		return answer{}, err
+	}
+	failure := &note{Code: "discount_code_invalid", Path: "$.discounts.codes", Content: "the coupon was spent on another order; the total has changed", Severity: "recoverable"}
+	return answer{s, failure}, books.save(&s)
+}
+
+func notFound() *note {
+	return &note{Code: "not_found", Content: "there is no such checkout session", Severity: "unrecoverable"}
+}
+
+// resolve finds what is wanted in the catalogue, or says what is missing.
+func resolve(lines []wanted) ([]line, *note) {
+	found := make([]line, len(lines))
+	for i, w := range lines {
+		place := find(w.id)
+		if place < 0 {
+			return nil, &note{Code: "item_unavailable", Path: "$.line_items[" + strconv.Itoa(i) + "]", Content: "there is no item with this id", Severity: "unrecoverable"}
+		}
+		found[i] = line{place, w.quantity}
+	}
+	return found, nil
+}
+
+// discounted applies the first code that is a free coupon of the user, and
+// notes what is wrong with the others.
+func (s *session) discounted(books ledger) error {
+	s.Coupon, s.Doubts = 0, nil
+	for i, code := range s.Codes {
+		doubt := func(reason, content string) {
+			s.Doubts = append(s.Doubts, note{Code: "discount_code_" + reason, Path: "$.discounts.codes[" + strconv.Itoa(i) + "]", Content: content})
+		}
+		number := couponNumber(code)
+		c, ok, err := books.coupon(number)
+		switch {
+		case err != nil:
+			return err
+		case !ok:
+			doubt("invalid", "there is no such coupon")
+		case c.user != s.User:
+			doubt("user_ineligible", "the coupon belongs to another user")
+		case c.used:
+			doubt("invalid", "the coupon was spent on another order")
+		case s.Coupon == number:
+			doubt("already_applied", "the coupon is applied already")
+		case s.Coupon != 0:
+			doubt("combination_disallowed", "an order takes one coupon")
+		default:
+			s.Coupon = number
+		}
+	}
+	return nil
+}
+
+// Ids are numbers in dress.
+const (
+	sessionPrefix = "chk_"
+	orderPrefix   = "ord_"
+	firstCoupon   = 1_000_000_000 // coupon ids are digits, as WeChat Pay's are
+)
+
+// sessionNumber returns the number behind a session's id, or 0.
+func sessionNumber(id string) int64 {
+	digits, ok := strings.CutPrefix(id, sessionPrefix)
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil {
+		return 0
+	}
+	return max(0, n)
+}
+
+// couponNumber returns the number behind a coupon's id, or 0.
+func couponNumber(id string) int64 {
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return max(0, n-firstCoupon)
+}
+
+func appendCoupon(b []byte, number int64) []byte {
+	return strconv.AppendInt(b, firstCoupon+number, 10)
+}

@@ -1,0 +1,217 @@
+// Package storefront is the reference backend: a shop that chats, hands out
+// coupons and sells, with books to audit. It speaks the published protocols
+// and knows nothing of flashcrowd; a run starts it as a process apart.
+//
+// The protocol faces (openai.go, wxpay.go, ucp.go, export.go) are shared. What
+// differs from one Design to another stands behind four small interfaces:
+// chat decides when an answer flows, coupons who gets one, checkout what
+// becomes of a session, and books say afterwards what was done. A design is
+// one file that puts the four together.
+//
+// The rules of the shop (shop.go) are pure functions over a ledger, so that a
+// design chooses how to keep its books and can't change the prices. Money is
+// in fen, hundredths of a yuan.
+package storefront
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// drain is how long Run lets answers finish once it was told to end.
+const drain = 10 * time.Second
+
+// Options say which shop to open. The zero value is a guarded one with its
+// books in a temporary file. A field that is zero takes its default.
+type Options struct {
+	Design string // a name from Designs; "" means guarded
+	Books  string // SQLite file, kept; "" means a temporary one, removed at the end. null ignores it
+
+	// The chat's capacity, which null does not have.
+	Streams              int           // answers that flow at once; default 1024
+	TokensPerSecond      float64       // of one stream; more is smoother and ends earlier; default 200
+	TotalTokensPerSecond float64       // of all streams, which share it equally once they want more; default 100,000
+	Queue                int           // who may wait for a stream; beyond it is a 429; default 512, negative: nobody
+	QueueWait            time.Duration // the longest wait before a 429; default 2s
+
+	// The coupon campaign.
+	StockID string // default free-order
+	Stock   int64  // coupons there are; default 10,000,000
+	PerUser int64  // coupons one user can have; default 21
+}
+
+// withDefaults returns o with its zero fields filled in.
+func (o Options) withDefaults() (Options, error) {
+	o.Design = cmp.Or(o.Design, "guarded")
+	o.Streams = cmp.Or(o.Streams, 1024)
+	o.TokensPerSecond = cmp.Or(o.TokensPerSecond, 200)
+	o.TotalTokensPerSecond = cmp.Or(o.TotalTokensPerSecond, 100_000)
+	o.Queue = max(0, cmp.Or(o.Queue, 512))
+	o.QueueWait = cmp.Or(o.QueueWait, 2*time.Second)
+	o.StockID = cmp.Or(o.StockID, "free-order")
+	o.Stock = cmp.Or(o.Stock, 10_000_000)
+	o.PerUser = cmp.Or(o.PerUser, 21)
+	var faults []error
+	for _, n := range []struct {
+		name string
+		bad  bool
+	}{
+		{"Streams", o.Streams < 0},
+		{"TokensPerSecond", !(o.TokensPerSecond > 0)},
+		{"TotalTokensPerSecond", !(o.TotalTokensPerSecond > 0)},
+		{"QueueWait", o.QueueWait < 0},
+		{"Stock", o.Stock < 0},
+		{"PerUser", o.PerUser < 0},
+	} {
+		if n.bad {
+			faults = append(faults, fmt.Errorf("%s must be more than 0", n.name))
+		}
+	}
+	return o, errors.Join(faults...)
+}
+
+// A Design is one way to build the shop.
+type Design struct {
+	Name   string `json:"name"`
+	Expect string `json:"expect"` // what happens to it under load, in a sentence
+
+	build func(Options) shop
+}
+
+// Designs lists the designs there are.
+func Designs() []Design {
+	return []Design{
+		{"null", "Answers at once, a whole stream in one write, books in memory: measures the harness, not a backend.", buildNull},
+		{"guarded", "Bounded streams and queue, 429 with Retry-After, atomic coupons, idempotency keys, books on disk before each answer: sheds load and stays right.", buildGuarded},
+	}
+}
+
+// A shop is what a design puts together.
+type shop struct {
+	chat     chat
+	coupons  coupons
+	checkout checkout
+	books    books
+}
+
+// A chat decides when and how an answer flows.
+type chat interface {
+	// Reply answers a. It returns an *overload if it sent nothing for want of
+	// capacity; any other error means that the client is gone.
+	Reply(ctx context.Context, a *ask, out *stream) error
+}
+
+// coupons are handed out once, within the stock and each user's limit.
+type coupons interface {
+	// Claim returns the number of a coupon, the same for a claim it has seen.
+	// It returns a refusal when there is none, and errBusy under overload.
+	Claim(ctx context.Context, c claim) (int64, error)
+}
+
+// A checkout keeps the sessions and makes orders of them.
+type checkout interface {
+	// Write carries out w, or answers as it did when it first saw w.Key. It
+	// returns errConflict if the key stood for something else then, and
+	// errBusy under overload.
+	Write(ctx context.Context, w write) (answer, error)
+	// Read returns a session; false if there is none with that number.
+	Read(ctx context.Context, number int64) (session, bool, error)
+}
+
+// books are what was really done. Orders and Coupons walk through one
+// consistent snapshot, in the order of numbers, until yield returns an error.
+type books interface {
+	Orders(ctx context.Context, yield func(order) error) error
+	Coupons(ctx context.Context, yield func(coupon) error) error
+	Summary(ctx context.Context) (summary, error)
+}
+
+// A durable is implemented by books that need opening and a process of their own.
+type durable interface {
+	// Open makes the books ready to be asked.
+	Open(ctx context.Context) error
+	// Run works until ctx ends, then closes the books. It follows Open.
+	Run(ctx context.Context) error
+}
+
+// errBusy means that the shop has too much to write; try again later.
+var errBusy = errors.New("too many requests are waiting")
+
+// A Server is one shop behind HTTP.
+type Server struct {
+	face *face
+}
+
+// New makes the shop that o describes. An unknown design or a number out of
+// range is an error; files are not touched before Run.
+func New(o Options) (*Server, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("storefront options: %w", err)
+	}
+	var names []string
+	for _, d := range Designs() {
+		if d.Name == o.Design {
+			return &Server{newFace(d, o)}, nil
+		}
+		names = append(names, d.Name)
+	}
+	return nil, fmt.Errorf("no design %q: there are %v", o.Design, names)
+}
+
+// Run opens the books and serves l until ctx ends, then stops accepting, lets
+// answers that flow finish within ten seconds, cuts those that don't, and
+// closes the books. It closes l. It returns nil when it ended because ctx did.
+func (s *Server) Run(ctx context.Context, l net.Listener) (err error) {
+	defer l.Close()
+	serving, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	if keep, ok := s.face.shop.books.(durable); ok {
+		if err := keep.Open(ctx); err != nil {
+			return err
+		}
+		writing, stop := context.WithCancel(context.WithoutCancel(ctx))
+		kept := make(chan error, 1)
+		go func() { kept <- keep.Run(writing) }()
+		defer func() {
+			stop()
+			err = errors.Join(err, <-kept)
+		}()
+	}
+	patience := stalled + s.face.options.QueueWait // waiting comes before writing
+	server := &http.Server{
+		Handler:           s.face.routes(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       patience,
+		WriteTimeout:      patience,
+		IdleTimeout:       5 * time.Minute, // shoppers think
+		MaxHeaderBytes:    64 << 10,
+		BaseContext:       func(net.Listener) context.Context { return serving },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, corkKey{}, c)
+		},
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(corkListener{l}) }()
+	select {
+	case err = <-served:
+		err = fmt.Errorf("serve the storefront: %w", err)
+	case <-ctx.Done():
+	}
+	for _, limit := range []time.Duration{drain, time.Second} {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+		over := server.Shutdown(ending) == nil
+		cancel()
+		if over {
+			return err
+		}
+		cut() // whoever still waits for something gives up
+	}
+	server.Close()
+	return err
+}

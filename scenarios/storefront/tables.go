@@ -1,0 +1,291 @@
+package storefront
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// schema is what the books look like on disk. The constraints repeat the rules
+// of the shop: a bug can break the shop, but not the books.
+const schema = `
+CREATE TABLE IF NOT EXISTS stocks (
+	id       TEXT PRIMARY KEY,
+	coupons  INTEGER NOT NULL,
+	per_user INTEGER NOT NULL,
+	issued   INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS coupons (
+	id       INTEGER PRIMARY KEY,
+	stock    TEXT NOT NULL,
+	user     TEXT NOT NULL,
+	request  TEXT NOT NULL UNIQUE,
+	at       INTEGER NOT NULL,
+	spent_on INTEGER
+) STRICT;
+CREATE INDEX IF NOT EXISTS coupons_of_user ON coupons (user);
+CREATE TABLE IF NOT EXISTS sessions (
+	id    INTEGER PRIMARY KEY,
+	state BLOB NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS orders (
+	id     INTEGER PRIMARY KEY REFERENCES sessions,
+	key    TEXT NOT NULL UNIQUE,
+	user   TEXT NOT NULL,
+	coupon INTEGER UNIQUE REFERENCES coupons,
+	amount INTEGER NOT NULL CHECK (amount > 0),
+	at     INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS answers (
+	key         TEXT PRIMARY KEY,
+	fingerprint BLOB NOT NULL,
+	answer      BLOB NOT NULL
+) STRICT, WITHOUT ROWID;`
+
+const (
+	// insertCoupon checks and issues in one statement.
+	insertCoupon = `
+INSERT INTO coupons (stock, user, request, at)
+SELECT id, ?2, ?3, ?4 FROM stocks
+WHERE id = ?1 AND issued < coupons
+  AND (SELECT count(*) FROM coupons WHERE user = ?2 AND stock = ?1) < per_user
+ON CONFLICT (request) DO NOTHING
+RETURNING id`
+	selectClaim   = `SELECT id, user FROM coupons WHERE request = ?`
+	selectSoldOut = `SELECT issued >= coupons FROM stocks WHERE id = ?`
+	selectSession = `SELECT id, state FROM sessions WHERE id = ?`
+)
+
+// tables are the statements of the writer, on a connection of its own. They
+// are the ledger of guarded.
+type tables struct {
+	conn *sql.Conn
+	all  []*sql.Stmt
+
+	begin, commit, rollback    *sql.Stmt
+	coupons, issue             *sql.Stmt
+	claimed, out               *sql.Stmt
+	sessions, added, changed   *sql.Stmt
+	card, spend, book          *sql.Stmt
+	answers, answersRemembered *sql.Stmt
+}
+
+// openTables makes the tables that are missing and sets the stock to what o says.
+func openTables(ctx context.Context, db *sql.DB, o Options) (*tables, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &tables{conn: conn}
+	if _, err := conn.ExecContext(ctx, schema); err != nil {
+		return nil, errors.Join(fmt.Errorf("make the tables: %w", err), conn.Close())
+	}
+	if _, err := conn.ExecContext(ctx, `INSERT INTO stocks (id, coupons, per_user) VALUES (?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET coupons = excluded.coupons, per_user = excluded.per_user`,
+		o.StockID, o.Stock, o.PerUser); err != nil {
+		return nil, errors.Join(fmt.Errorf("set the stock: %w", err), conn.Close())
+	}
+	for _, s := range []struct {
+		stmt **sql.Stmt
+		text string
+	}{
+		{&t.begin, `BEGIN IMMEDIATE`}, {&t.commit, `COMMIT`}, {&t.rollback, `ROLLBACK`},
+		{&t.coupons, insertCoupon},
+		{&t.issue, `UPDATE stocks SET issued = issued + 1 WHERE id = ?`},
+		{&t.claimed, selectClaim}, {&t.out, selectSoldOut},
+		{&t.sessions, selectSession},
+		{&t.added, `INSERT INTO sessions (state) VALUES (?)`},
+		{&t.changed, `UPDATE sessions SET state = ? WHERE id = ?`},
+		{&t.card, `SELECT user, spent_on IS NOT NULL FROM coupons WHERE id = ?`},
+		{&t.spend, `UPDATE coupons SET spent_on = ? WHERE id = ? AND user = ? AND spent_on IS NULL`},
+		{&t.book, `INSERT INTO orders (id, key, user, coupon, amount, at) VALUES (?, ?, ?, nullif(?, 0), ?, ?)`},
+		{&t.answers, `SELECT fingerprint, answer FROM answers WHERE key = ?`},
+		{&t.answersRemembered, `INSERT INTO answers (key, fingerprint, answer) VALUES (?, ?, ?)`},
+	} {
+		// Without the caller's context: a statement with one that can end
+		// costs a goroutine, and a transaction must not end half way.
+		if *s.stmt, err = conn.PrepareContext(context.WithoutCancel(ctx), s.text); err != nil {
+			return nil, errors.Join(fmt.Errorf("prepare %q: %w", s.text, err), t.close())
+		}
+		t.all = append(t.all, *s.stmt)
+	}
+	return t, nil
+}
+
+// close closes the statements, without which SQLite would not fold its log
+// into the file, and gives the connection back.
+func (t *tables) close() error {
+	var errs []error
+	for _, s := range t.all {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(append(errs, t.conn.Close())...)
+}
+
+func (t *tables) exec(s *sql.Stmt) error {
+	_, err := s.Exec()
+	return err
+}
+
+// claim issues a coupon, or finds the one that was issued to the same request.
+func (t *tables) claim(c claim) (int64, refusal, error) {
+	var number int64
+	err := t.coupons.QueryRow(c.stock, c.user, c.request, c.at.UnixMilli()).Scan(&number)
+	if err == nil {
+		_, err = t.issue.Exec(c.stock)
+		return number, "", err
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return 0, "", err
+	}
+	var owner string
+	switch err := t.claimed.QueryRow(c.request).Scan(&number, &owner); {
+	case err == nil && owner == c.user:
+		return number, "", nil
+	case err == nil:
+		return 0, otherRequest, nil
+	case !errors.Is(err, sql.ErrNoRows):
+		return 0, "", err
+	}
+	var out bool
+	if err := t.out.QueryRow(c.stock).Scan(&out); err != nil {
+		return 0, "", err
+	}
+	if out {
+		return 0, soldOut, nil
+	}
+	return 0, overLimit, nil
+}
+
+// answered returns the answer to the write with a key, and that write's fingerprint.
+func (t *tables) answered(key string) (a answer, f fingerprint, known bool, err error) {
+	var print, text sql.RawBytes
+	rows, err := t.answers.Query(key)
+	if err != nil {
+		return a, f, false, err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return a, f, false, rows.Err()
+	}
+	if err := rows.Scan(&print, &text); err != nil {
+		return a, f, false, err
+	}
+	copy(f[:], print)
+	return a, f, true, json.Unmarshal(text, &a)
+}
+
+// remember keeps the answer to the write with a key.
+func (t *tables) remember(key string, f fingerprint, a answer) error {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	_, err = t.answersRemembered.Exec(key, f[:], text)
+	return err
+}
+
+func (t *tables) session(number int64) (session, bool, error) {
+	return readSession(t.sessions.QueryRow(number))
+}
+
+func readSession(row *sql.Row) (s session, ok bool, err error) {
+	var number int64
+	var text []byte
+	if err := row.Scan(&number, &text); errors.Is(err, sql.ErrNoRows) {
+		return s, false, nil
+	} else if err != nil {
+		return s, false, err
+	}
+	err = json.Unmarshal(text, &s)
+	s.Number = number // a new one was saved before it had one
+	return s, err == nil, err
+}
+
+func (t *tables) coupon(number int64) (coupon, bool, error) {
+	c := coupon{number: number}
+	err := t.card.QueryRow(number).Scan(&c.user, &c.used)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, false, nil
+	}
+	return c, err == nil, err
+}
+
+func (t *tables) redeem(number int64, on *session) (bool, error) {
+	r, err := t.spend.Exec(on.Number, number, on.User)
+	if err != nil {
+		return false, err
+	}
+	n, err := r.RowsAffected()
+	return n == 1, err
+}
+
+func (t *tables) save(s *session) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	if s.Number == 0 {
+		r, err := t.added.Exec(text)
+		if err == nil {
+			s.Number, err = r.LastInsertId()
+		}
+		return err
+	}
+	if _, err := t.changed.Exec(text, s.Number); err != nil || s.Status != completed {
+		return err
+	}
+	o := s.order()
+	_, err = t.book.Exec(o.number, o.key, o.user, o.coupon, o.amount, o.at)
+	return err
+}
+
+// Orders implements books.
+func (j *journal) Orders(ctx context.Context, yield func(order) error) error {
+	return walk(ctx, j.db, `SELECT id, key, user, coalesce(coupon, 0), amount, at FROM orders ORDER BY id`, func(rows *sql.Rows) error {
+		var o order
+		if err := rows.Scan(&o.number, &o.key, &o.user, &o.coupon, &o.amount, &o.at); err != nil {
+			return err
+		}
+		return yield(o)
+	})
+}
+
+// Coupons implements books.
+func (j *journal) Coupons(ctx context.Context, yield func(coupon) error) error {
+	return walk(ctx, j.db, `SELECT id, user, request, at, spent_on IS NOT NULL FROM coupons WHERE stock = ? ORDER BY id`, func(rows *sql.Rows) error {
+		var c coupon
+		if err := rows.Scan(&c.number, &c.user, &c.request, &c.at, &c.used); err != nil {
+			return err
+		}
+		return yield(c)
+	}, j.options.StockID)
+}
+
+// walk calls each for the rows of one statement, which sees one snapshot.
+func walk(ctx context.Context, db *sql.DB, query string, each func(*sql.Rows) error, args ...any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Summary implements books.
+func (j *journal) Summary(ctx context.Context) (s summary, err error) {
+	err = j.db.QueryRowContext(ctx, `SELECT o.n, o.amount, c.n, c.spent FROM
+		(SELECT count(*) AS n, coalesce(sum(amount), 0) AS amount FROM orders) o,
+		(SELECT count(*) AS n, count(spent_on) AS spent FROM coupons WHERE stock = ?) c`, j.options.StockID).
+		Scan(&s.orders, &s.amount, &s.issued, &s.redeemed)
+	return s, err
+}
+
+var _ ledger = (*tables)(nil)
