@@ -23,13 +23,13 @@ type reporter struct {
 	session *session
 	log     logrus.FieldLogger
 
-	stop chan struct{}
-	done chan struct{}
+	stop  chan struct{}
+	done  chan struct{}
+	seq   uint64 // of the last cut; run's own until done
+	fault error  // the link broke: nothing can be reported any more; likewise
 
-	mu       sync.Mutex
+	mu       sync.Mutex // of recorder
 	recorder *results.Recorder
-	seq      uint64
-	fault    error // the link broke: nothing can be reported any more
 }
 
 // Description implements output.Output.
@@ -67,10 +67,9 @@ func (r *reporter) run() {
 }
 
 // cut closes a snapshot and sends it. The moment of the cut is noted first: the
-// lease that answers it counts from there.
+// lease that answers it counts from there. Facts go on being folded while the
+// worker takes the snapshot. Only run calls it.
 func (r *reporter) cut(m *meter, final bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.fault != nil {
 		return
 	}
@@ -81,7 +80,9 @@ func (r *reporter) cut(m *meter, final bool) {
 	if at < 0 {
 		health.CPU = 0 // starting up is no load
 	}
+	r.mu.Lock()
 	s := r.recorder.Cut(r.seq, at, health)
+	r.mu.Unlock()
 	s.Final = final
 	if err := r.session.link.Send(link.Snapshot{Seq: r.seq, Bytes: results.Encode(s), Final: final}); err != nil {
 		r.fault = err
@@ -105,8 +106,6 @@ func (r *reporter) AddMetricSamples(containers []metrics.SampleContainer) {
 func (r *reporter) Stop() error {
 	close(r.stop)
 	<-r.done
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	return r.fault
 }
 

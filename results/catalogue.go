@@ -37,6 +37,7 @@ var (
 	ShoppersEnded    = &Metric{"shoppers_ended", Counter, "shoppers", "shoppers that ended, by how", "", []string{"stage", "outcome", "persona", "journey"}}
 	Requests         = &Metric{"requests", Counter, "requests", "requests sent, every attempt counted", "", []string{"stage", "step", "outcome"}}
 	OutputTokens     = &Metric{"output_tokens", Counter, "tokens", "tokens in streamed answers: the backend's own count, or one for each delta where it gives none", "", []string{"stage"}}
+	GeneratorFaults  = &Metric{"generator_faults", Counter, "requests", "requests that failed because the generator's own machine ran out of ports, open files or memory", "", []string{"stage"}}
 	Asked            = &Metric{"asked", Counter, "shoppers", "shoppers whose first chat turn was answered", "", []string{"stage"}}
 	Coupons          = &Metric{"coupons", Counter, "coupons", "coupons that shoppers were promised", "", []string{"stage"}}
 	Orders           = &Metric{"orders", Counter, "orders", "orders that shoppers were promised", "", []string{"stage"}}
@@ -50,7 +51,7 @@ var (
 func Catalogue() []*Metric {
 	return []*Metric{
 		StepDuration, StepServiceTime, TurnTTFT, TurnFirstChunk, TurnTPOT, ScheduleLag, JourneyDuration,
-		ShoppersLaunched, ShoppersEnded, Requests, OutputTokens, Asked, Coupons, Orders,
+		ShoppersLaunched, ShoppersEnded, Requests, GeneratorFaults, OutputTokens, Asked, Coupons, Orders,
 		OrderSuccess, ClaimSuccess, RequestSuccess,
 	}
 }

@@ -57,6 +57,7 @@ type Step struct {
 	PerToken   time.Duration // 0 unless there were at least two tokens
 	Tokens     int
 	Answered   bool // the shopper's first turn was answered by this step
+	Own        bool // it failed for want of this machine's own resources
 
 	Example *Example // evidence, when the engine kept some
 }
@@ -163,6 +164,9 @@ func (f Step) Observe(emit func(*Metric, Tags, int64)) {
 	}
 	if f.Answered {
 		emit(Asked, stage, 1)
+	}
+	if f.Own {
+		emit(GeneratorFaults, stage, 1)
 	}
 }
 

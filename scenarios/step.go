@@ -57,6 +57,7 @@ type Item struct {
 type Result struct {
 	Outcome results.Outcome
 	Why     string // what the rule saw, in a few words; for people
+	Own     bool   // it failed for want of this machine's own ports, files or memory
 
 	Start      time.Time // just before dialling or sending
 	FirstChunk time.Time // first chunk of any kind; zero if none came

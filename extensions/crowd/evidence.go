@@ -41,6 +41,7 @@ func (s *Shopper) example(r scenarios.Result) *results.Example {
 	}
 	if s.conn != nil {
 		x.Request, x.Response = s.conn.Exchange()
+		x.Why = s.conn.Redact(r.Why) // a backend may repeat what it was sent
 	}
 	return x
 }

@@ -53,6 +53,7 @@ func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sig
 		sight := Sight{Step: s.step, Result: last, Took: last.End.Sub(start)}
 		if s.conn != nil {
 			sight.Request, sight.Response = s.conn.Exchange()
+			sight.Result.Why = s.conn.Redact(last.Why)
 		}
 		if s.step.Kind == scenarios.Turn && last.Outcome == results.OK {
 			sight.Said = s.lastWords()

@@ -2,6 +2,7 @@ package crowd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -92,7 +93,7 @@ func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 	s.due += r.End.Sub(intended)
 	fact := results.Step{
 		Who: s.who(), Name: s.step.Kind.String(), Attempt: s.step.Attempt, Outcome: r.Outcome,
-		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens,
+		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens, Own: r.Own,
 		Answered: s.step.Kind == scenarios.Turn && r.Outcome == results.OK && !s.answered,
 	}
 	s.answered = s.answered || fact.Answered
@@ -131,11 +132,17 @@ func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r s
 		e.hangUp(s)
 	}
 	if s.conn == nil {
-		dial, cancel := context.WithDeadline(fire, start.Add(s.step.Answer))
+		patience := s.step.Answer
+		if s.step.FirstToken > 0 {
+			patience = s.step.FirstToken
+		}
+		dial, cancel := context.WithDeadline(fire, start.Add(patience))
 		conn, err := e.Dialer.Dial(dial)
 		cancel()
 		if err != nil {
-			r := scenarios.Result{Outcome: wire.Outcome(err), Why: err.Error(), End: time.Now()}
+			var why *wire.Error
+			own := errors.As(err, &why) && why.Kind == wire.Exhausted
+			r := scenarios.Result{Outcome: wire.Outcome(err), Why: err.Error(), Own: own, End: time.Now()}
 			if fire.Err() != nil {
 				r.Outcome = results.Canceled
 			}
@@ -148,7 +155,13 @@ func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r s
 	if fire.Err() != nil { // ended while dialling, before there was a connection to cancel
 		return scenarios.Result{Outcome: results.Canceled, Why: "stopped", End: time.Now()}
 	}
-	return e.Protocols.For(s.step.Kind).Do(s.conn, s, s.step)
+	step := s.step // its patience counts from the start, dialling included
+	spent := time.Since(start)
+	step.Answer = max(step.Answer-spent, 1)
+	if step.FirstToken > 0 {
+		step.FirstToken = max(step.FirstToken-spent, 1)
+	}
+	return e.Protocols.For(step.Kind).Do(s.conn, s, step)
 }
 
 // think puts a shopper back until its step is due.

@@ -41,6 +41,17 @@ func Judge(r *results.Run, audit *results.Audit, rules Rules) Verdict {
 	return Verdict{Outcome: outcome(reasons), Reasons: reasons}
 }
 
+// Without returns the verdict of a run for which a rule could not be checked:
+// it passes nothing, and says why. A failure stays one.
+func (v Verdict) Without(rule string, why error) Verdict {
+	unchecked := Reason{Rule: rule, Kind: KindAudit, Measured: "could not be checked: " + why.Error()}
+	v.Reasons = append([]Reason{unchecked}, v.Reasons...)
+	if v.Outcome == Pass {
+		v.Outcome = Invalid
+	}
+	return v
+}
+
 func outcome(reasons []Reason) Outcome {
 	broken := map[string]bool{}
 	for _, r := range reasons {
@@ -125,6 +136,10 @@ func (j judge) generator() []Reason {
 	}
 	if lag.Count() == 0 {
 		reasons[2].Measured = "nothing measured"
+	}
+	if own := j.Count(results.GeneratorFaults, results.Tags{}); own > 0 {
+		reasons = append(reasons, Reason{Rule: "the generator has ports, open files and memory", Kind: KindValidity,
+			Measured: results.HumanCount(own) + " requests failed for want of them"})
 	}
 	if len(j.Workers) == 0 {
 		return reasons

@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -244,5 +245,30 @@ func TestPassSaysWhatHeld(t *testing.T) {
 	}
 	if v.Outcome != Pass || !reflect.DeepEqual(got, want) {
 		t.Errorf("%s:\n%s\nwant:\n%s", v.Outcome, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestWithout: what could not be checked never passes, and hides no failure.
+func TestWithout(t *testing.T) {
+	held := []Reason{{Rule: "r", Held: true}}
+	for _, c := range []struct{ was, want Outcome }{{Pass, Invalid}, {Fail, Fail}, {Invalid, Invalid}} {
+		v := Verdict{Outcome: c.was, Reasons: held}.Without("promised = booked", errors.New("no books"))
+		if v.Outcome != c.want || len(v.Reasons) != 2 || v.Reasons[0].Held || !strings.Contains(v.Reasons[0].Measured, "no books") {
+			t.Errorf("%s became %+v", c.was, v)
+		}
+	}
+}
+
+// TestGeneratorsOwnFaults: a request that failed for want of the generator's own
+// ports says nothing about the backend.
+func TestGeneratorsOwnFaults(t *testing.T) {
+	r := crowd(t, 100, func(i int, s *results.Step, e *results.End) {
+		if i == 42 {
+			s.Outcome, s.Own = results.ConnectionFailed, true
+		}
+	})
+	v := Judge(r, nil, Rules{Validity: DefaultValidity})
+	if v.Outcome != Invalid || v.Reasons[0].Held || v.Reasons[0].Measured != "1 requests failed for want of them" {
+		t.Errorf("%+v", v)
 	}
 }

@@ -63,7 +63,7 @@ func TestReuse(t *testing.T) {
 
 // turned waits for the other side's close or word to arrive.
 func turned(c *Conn) bool {
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) { // polls: a socket gives no sign that its peer has closed
 		if !c.Reusable() {
 			return true
 		}

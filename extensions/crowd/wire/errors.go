@@ -21,9 +21,10 @@ const (
 	Truncated                  // the answer ended before its end was due
 	Malformed                  // it breaks HTTP or one of our limits
 	Canceled                   // Cancel was called
+	Exhausted                  // this machine has no port or descriptor left: its own fault, not the target's
 )
 
-var kindNames = [...]string{"", "connect", "address not allowed", "connection lost", "timed out", "stalled", "truncated", "malformed", "canceled"}
+var kindNames = [...]string{"", "connect", "address not allowed", "connection lost", "timed out", "stalled", "truncated", "malformed", "canceled", "this machine is out of"}
 
 // String names the kind as errors do.
 func (k Kind) String() string {
@@ -63,7 +64,7 @@ func Outcome(err error) results.Outcome {
 		return results.Unclassified
 	}
 	switch e.Kind {
-	case Refused, NotAllowed, Lost:
+	case Refused, NotAllowed, Lost, Exhausted:
 		return results.ConnectionFailed
 	case TimedOut:
 		return results.TimedOut

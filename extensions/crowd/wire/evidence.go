@@ -32,6 +32,9 @@ func (c *Conn) Exchange() (request, response string) {
 	return request, response
 }
 
+// Redact takes the secrets out of a text, such as an error that a backend wrote.
+func (c *Conn) Redact(text string) string { return hide(text, spellings(c.target.Secrets)) }
+
 // show makes one side presentable. A body that is not whole may end inside a
 // secret.
 func show(head, body string, limit int, whole bool, hidden []string) string {

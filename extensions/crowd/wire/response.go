@@ -353,9 +353,15 @@ func (r *Response) ReadAll(limit int) ([]byte, error) {
 	}
 }
 
+// drainFor is how long a body that has said all may take to end. What is not
+// over by then is not worth a shopper's time: it dials again.
+const drainFor = 100 * time.Millisecond
+
 // Drain reads to the body's end, so that the connection can be used again. It
-// gives up on more than a little.
+// gives up on more than a little, of bytes or of time; the connection is then
+// not used again.
 func (r *Response) Drain() error {
+	r.c.patience(earlier(time.Now().Add(drainFor), r.deadline))
 	for left := 64 << 10; left > 0; {
 		p, err := r.piece()
 		if err == io.EOF {
@@ -366,5 +372,13 @@ func (r *Response) Drain() error {
 		}
 		left -= len(p)
 	}
-	return nil // the connection stays dirty and is not used again
+	return nil
+}
+
+// earlier returns the deadline that comes first; zero is none.
+func earlier(a, b time.Time) time.Time {
+	if b.IsZero() || a.Before(b) {
+		return a
+	}
+	return b
 }

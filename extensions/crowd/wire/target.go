@@ -103,7 +103,23 @@ func dialError(ctx context.Context, err error) error {
 	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
 		return &Error{TimedOut, err}
 	}
+	if own := exhausted(err); own != "" {
+		return &Error{Exhausted, fmt.Errorf("%s: %w", own, err)}
+	}
 	return &Error{Refused, err}
+}
+
+// exhausted names what this machine ran out of, if that is why.
+func exhausted(err error) string {
+	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "open files"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return "local ports"
+	case errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
+		return "memory for sockets"
+	}
+	return ""
 }
 
 // evidence returns how much of a body is kept.

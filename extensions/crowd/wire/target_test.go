@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -268,5 +270,24 @@ func TestTraceParent(t *testing.T) {
 	other[0] = 9
 	if string(TraceParent(nil, trace, 0)[52:]) == string(TraceParent(nil, other, 0)[52:]) {
 		t.Error("two traces share a span")
+	}
+}
+
+// TestOwnFaults: what this machine lacks is not the target's refusal.
+func TestOwnFaults(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want Kind
+	}{
+		{syscall.EMFILE, Exhausted},
+		{syscall.EADDRNOTAVAIL, Exhausted},
+		{syscall.ENOBUFS, Exhausted},
+		{syscall.ECONNREFUSED, Refused},
+		{syscall.ENETUNREACH, Refused},
+	} {
+		var e *Error
+		if !errors.As(dialError(t.Context(), &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", c.err)}), &e) || e.Kind != c.want {
+			t.Errorf("%v: %v, want %v", c.err, e, c.want)
+		}
 	}
 }
