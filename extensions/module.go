@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/grafana/sobek"
+	"go.k6.io/k6/v2/errext"
 	"go.k6.io/k6/v2/js/common"
 	"go.k6.io/k6/v2/js/modules"
 	"go.k6.io/k6/v2/metrics"
@@ -51,22 +52,12 @@ func (i *instance) Exports() modules.Exports {
 	return modules.Exports{Default: exports, Named: exports}
 }
 
-// Options are what a script may give to run(); a worker's child needs none.
-type Options struct {
-	Campaign string   `js:"campaign"` // an embedded campaign's name, or a path
-	Target   string   `js:"target"`   // URL; default: the campaign's own
-	Allow    []string `js:"allow"`    // addresses it may fire at; default: loopback
-	Scale    float64  `js:"scale"`
-	Demand   float64  `js:"demand"`
-	Compress float64  `js:"compress"`
-	Pace     float64  `js:"pace"`
-}
-
 // run runs the crowd and returns when it has ended. It blocks the VU, whose one
-// iteration it is.
+// iteration it is. An error aborts the test: thrown as an exception it would
+// leave k6 with nothing measured, and thresholds that nothing broke.
 func (i *instance) run(value sobek.Value) {
 	if err := i.crowd(value); err != nil {
-		common.Throw(i.vu.Runtime(), err)
+		i.vu.Runtime().Interrupt(&errext.InterruptError{Reason: errext.AbortTest + ": flashcrowd: " + err.Error()})
 	}
 }
 
@@ -138,20 +129,15 @@ func (i *instance) engine(setup link.Setup, alone bool) (*crowd.Engine, error) {
 
 // alone reads a script's options and makes the setup that a worker would send.
 func (i *instance) alone(value sobek.Value) (link.Setup, *scenarios.Plan, error) {
-	var o Options
-	if !common.IsNullish(value) {
-		if err := i.vu.Runtime().ExportTo(value, &o); err != nil {
-			return link.Setup{}, nil, fmt.Errorf("read the options of flashcrowd.run(): %w", err)
-		}
-	}
-	if o.Campaign == "" {
-		return link.Setup{}, nil, fmt.Errorf("flashcrowd.run() needs {campaign: …}: a path, or one of %v", scenarios.Embedded())
+	o, err := i.options(value)
+	if err != nil {
+		return link.Setup{}, nil, err
 	}
 	campaign, err := scenarios.Load(o.Campaign)
 	if err != nil {
 		return link.Setup{}, nil, err
 	}
-	plan, err := campaign.Plan(results.Factors{Scale: o.Scale, Demand: o.Demand, Compress: o.Compress, Pace: o.Pace})
+	plan, err := campaign.Plan(o.Factors)
 	if err != nil {
 		return link.Setup{}, nil, err
 	}
@@ -162,7 +148,7 @@ func (i *instance) alone(value sobek.Value) (link.Setup, *scenarios.Plan, error)
 		return link.Setup{}, nil, errors.New("flashcrowd.run() needs {target: URL}: start one with: flashcrowd storefront")
 	}
 	env := make(map[string]string)
-	for _, name := range campaign.Secrets() {
+	for _, name := range plan.Secrets() {
 		if v, ok := os.LookupEnv(name); ok {
 			env[name] = v
 		}

@@ -1,10 +1,8 @@
 package extensions
 
 import (
-	"fmt"
-	"os"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/chat"
@@ -30,26 +28,23 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 	if err != nil {
 		return crowd.Config{}, err
 	}
-	url, err := resolve(p.Target.URL, t.Env)
+	backend, err := p.Target.Resolve(func(name string) (string, bool) { v, ok := t.Env[name]; return v, ok })
 	if err != nil {
-		return crowd.Config{}, fmt.Errorf("resolve the target's url: %w", err)
+		return crowd.Config{}, err
 	}
 	var secrets []string
 	for _, v := range t.Env {
 		secrets = append(secrets, v)
 	}
-	target, err := wire.NewTarget(wire.Config{URL: url, Allow: allowed, Secrets: secrets, Capture: t.Capture})
+	target, err := wire.NewTarget(wire.Config{URL: backend.URL, Allow: allowed, Secrets: secrets, Capture: t.Capture})
 	if err != nil {
 		return crowd.Config{}, err
 	}
-	common, err := header(p.Target.Headers, t.Env, t.Run)
-	if err != nil {
-		return crowd.Config{}, err
-	}
+	common := header(backend.Headers, t.Run)
 	return crowd.Config{
 		Plan:      p,
 		Dialer:    target,
-		Protocols: protocols(p.Target),
+		Protocols: protocols(backend),
 		Header: func(s scenarios.Shopper) []byte {
 			return append(slices.Clip(common), "X-User-Id: "+s.User.String()+"\r\n"...)
 		},
@@ -66,42 +61,16 @@ func protocols(t scenarios.Target) crowd.Protocols {
 	}
 }
 
-// header renders the lines that every request carries: who sends it, the stress
-// tag that lets a backend tell this load from its customers, and the
-// campaign's own.
-func header(own, env map[string]string, run string) ([]byte, error) {
-	lines := []byte("User-Agent: flashcrowd\r\nX-Flashcrowd-Run: " + run + "\r\n")
-	names := make([]string, 0, len(own))
-	for name := range own {
-		names = append(names, name)
+// header renders the lines that every request carries: the stress tag that lets
+// a backend tell this load from its customers, who sends it, and the campaign's
+// own.
+func header(own map[string]string, run string) []byte {
+	lines := []byte("X-Flashcrowd-Run: " + run + "\r\n")
+	if _, ok := own["User-Agent"]; !ok {
+		lines = append(lines, "User-Agent: flashcrowd\r\n"...)
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		value, err := resolve(own[name], env)
-		if err != nil {
-			return nil, fmt.Errorf("resolve the header %s: %w", name, err)
-		}
-		if strings.ContainsAny(name+value, "\r\n") {
-			return nil, fmt.Errorf("resolve the header %s: a line break in it", name)
-		}
-		lines = append(lines, name+": "+value+"\r\n"...)
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		lines = append(lines, name+": "+own[name]+"\r\n"...)
 	}
-	return lines, nil
-}
-
-// resolve replaces ${NAME}. A name without a value is an error: an empty token
-// would measure the backend's refusals.
-func resolve(text string, env map[string]string) (string, error) {
-	var missing []string
-	out := os.Expand(text, func(name string) string {
-		v, ok := env[name]
-		if !ok {
-			missing = append(missing, name)
-		}
-		return v
-	})
-	if len(missing) > 0 {
-		return "", fmt.Errorf("${%s} is not set on this worker", missing[0])
-	}
-	return out, nil
+	return lines
 }

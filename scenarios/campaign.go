@@ -22,6 +22,14 @@ type Campaign struct {
 	rules []rule // what Thresholds were parsed from, one by one
 }
 
+// Reseeded returns the campaign with another seed: the same rules, another
+// crowd.
+func (c *Campaign) Reseeded(seed uint64) *Campaign {
+	other := *c
+	other.Seed = seed
+	return &other
+}
+
 // Crowd is who comes and when.
 type Crowd struct {
 	Shoppers uint64   `json:"shoppers,omitempty"` // 0 when the rates are absolute and say it

@@ -250,7 +250,8 @@ func (k *checker) header(path, name, value string) {
 		k.fault(path, "", "must be one line of text")
 	}
 	switch strings.ToLower(name) {
-	case "host", "connection", "content-length", "content-type", "transfer-encoding", "accept-encoding", "idempotency-key":
+	case "host", "connection", "content-length", "content-type", "transfer-encoding", "accept", "accept-encoding", "idempotency-key",
+		"traceparent", "x-user-id", "x-flashcrowd-run":
 		k.key(path, "", "is set by the protocol")
 	}
 	k.secrets(path, value)

@@ -147,7 +147,9 @@ func decodePlan(data []byte) (*Plan, error) {
 // same crowd to the same protocols under the same rules. Where the target is
 // does not count, so that designs can be compared under one fingerprint.
 func (p *Plan) Fingerprint() string {
-	sum := sha256.Sum256(marshal(wirePlan{Format: planFormat, Campaign: p.Campaign.canonical(), Factors: p.Factors}))
+	campaign := p.Campaign.canonical()
+	campaign.Factors = results.Factors{} // a suggestion; what applies stands beside it
+	sum := sha256.Sum256(marshal(wirePlan{Format: planFormat, Campaign: campaign, Factors: p.Factors}))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -48,7 +48,7 @@ func (b *table) do(actions []action) {
 		switch a := a.(type) {
 		case commit:
 			if b.full {
-				b.do(b.state.step(unstored{a.id}))
+				b.do(b.state.step(unstored(a)))
 				continue
 			}
 			b.do(b.state.step(stored{b.now, a.id}))

@@ -89,7 +89,7 @@ func (c *Coordinator) perform(actions []action, p *parcel) *answer {
 		case commit:
 			if p.err = c.Books.Commit(a.id, p.exchange.Seq, p.exchange.Snapshot, nil); p.err != nil {
 				c.Log.Error("exchange not stored", "worker", p.exchange.Name, "seq", p.exchange.Seq, "err", p.err)
-				return c.perform(c.state.step(unstored{a.id}), p)
+				return c.perform(c.state.step(unstored(a)), p)
 			}
 			reply = c.perform(c.state.step(stored{c.clock(), a.id}), p)
 		case save:

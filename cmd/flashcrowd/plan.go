@@ -73,6 +73,6 @@ func planJSON(w world, p *scenarios.Plan) error {
 		Warnings    []string        `json:"warnings"`
 	}{
 		p.Campaign.Name, p.Fingerprint(), redactURL(p.Target.URL), p.Factors, p.Shoppers,
-		int64(p.Duration()), p.Stages(), p.Warnings(),
+		int64(p.Duration()), p.Stages(), append([]string{}, p.Warnings()...),
 	})
 }

@@ -21,9 +21,11 @@ type planFlags struct {
 	seed                          uint64
 	target                        string
 	allow                         []string
+	flags                         *pflag.FlagSet
 }
 
 func (f *planFlags) add(flags *pflag.FlagSet) {
+	f.flags = flags
 	flags.StringVar(&f.scale, "scale", "", "thin the crowd: 1/1000 or 0.001 (default: the campaign's)")
 	flags.StringVar(&f.demand, "demand", "", "multiply the crowd: 2 doubles it (default: the campaign's)")
 	flags.StringVar(&f.compress, "compress", "", "speed the stages up: 60 makes an hour a minute (default: the campaign's)")
@@ -39,8 +41,8 @@ func (f *planFlags) plan(nameOrPath string) (*scenarios.Plan, error) {
 	if err != nil {
 		return nil, usage(err)
 	}
-	if f.seed != 0 {
-		campaign.Seed = f.seed
+	if f.flags.Changed("seed") {
+		campaign = campaign.Reseeded(f.seed)
 	}
 	var factors results.Factors
 	for _, flag := range []struct {
@@ -62,13 +64,13 @@ func (f *planFlags) plan(nameOrPath string) (*scenarios.Plan, error) {
 	}
 	plan, err := campaign.Plan(factors)
 	if err != nil {
-		return nil, usage(fmt.Errorf("plan %s: %w", campaign.Name, err))
+		return nil, usage(err)
 	}
 	if f.target != "" {
 		plan.Target.URL = f.target
 	}
 	if plan.Target.URL != "" {
-		if err := f.permit(plan.Target.URL); err != nil {
+		if err := f.permit(plan.Target); err != nil {
 			return nil, usage(err)
 		}
 	}
@@ -78,12 +80,12 @@ func (f *planFlags) plan(nameOrPath string) (*scenarios.Plan, error) {
 // permit refuses a target beyond loopback that the command line does not allow
 // by name or address. It is the early, friendly word: workers check every
 // address that they dial.
-func (f *planFlags) permit(target string) error {
-	target, err := expand(target)
+func (f *planFlags) permit(target scenarios.Target) error {
+	target, err := target.Resolve(os.LookupEnv)
 	if err != nil {
 		return err
 	}
-	u, err := url.Parse(target)
+	u, err := url.Parse(target.URL)
 	if err != nil {
 		return fmt.Errorf("read the target: %w", errors.Unwrap(err)) // without the URL: it may hold a secret
 	}
@@ -97,22 +99,6 @@ func (f *planFlags) permit(target string) error {
 		return nil
 	}
 	return fmt.Errorf("the target %s is beyond loopback, and nothing allows it\nhint: if it is yours to load, say so: --allow ADDRESS (an address or prefix; every dial is checked against it)", u.Host)
-}
-
-// expand resolves ${NAME} from the environment.
-func expand(text string) (string, error) {
-	var missing []string
-	out := os.Expand(text, func(name string) string {
-		v, ok := os.LookupEnv(name)
-		if !ok {
-			missing = append(missing, name)
-		}
-		return v
-	})
-	if len(missing) > 0 {
-		return "", fmt.Errorf("the campaign reads ${%s}, which is not set\nhint: export %s=…", missing[0], strings.Join(missing, "=… "))
-	}
-	return out, nil
 }
 
 // redactURL is a target as reports may show it: without user, query or

@@ -302,7 +302,7 @@ func (f *fleet) start(name, join string, key []byte, dir string, logs *os.File, 
 	}
 	defer r.Close()
 	args := []string{"worker", "--attended", "--key-fd", "3", "--join", join, "--name", name, "--dir", filepath.Join(dir, name)}
-	secrets := plan.Campaign.Secrets()
+	secrets := plan.Secrets()
 	for _, s := range secrets {
 		args = append(args, "--env", s)
 	}

@@ -81,11 +81,9 @@ func try(ctx context.Context, w world, name string, f tryFlags) error {
 	}
 	env := make(map[string]string)
 	for _, name := range plan.Secrets() {
-		v, ok := os.LookupEnv(name)
-		if !ok {
-			return usage(fmt.Errorf("the campaign reads ${%s}, which is not set\nhint: export %s=…", name, name))
+		if v, ok := os.LookupEnv(name); ok {
+			env[name] = v
 		}
-		env[name] = v
 	}
 	config, err := extensions.Outfit(plan, extensions.Terms{Run: "try", Env: env, Allow: f.allow, Capture: 64 << 10})
 	if err != nil {

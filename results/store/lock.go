@@ -48,10 +48,10 @@ func tryLock(path string) (*lock, error) {
 	if there, err := os.Stat(path); err != nil || !os.SameFile(opened, there) {
 		return nil, f.Close()
 	}
-	if err := f.Truncate(0); err == nil {
-		_, err = fmt.Fprintln(f, os.Getpid())
-	}
 	// Who holds the lock is only for people: not being able to say so is no error.
+	if f.Truncate(0) == nil {
+		_, _ = fmt.Fprintln(f, os.Getpid())
+	}
 	return &lock{file: f}, nil
 }
 
