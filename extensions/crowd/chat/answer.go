@@ -22,6 +22,8 @@ type answer struct {
 	finish string // the reason; empty until it came
 	done   bool   // the stream said so, or the whole came at once
 
+	around envelope // of the last plain delta
+
 	firstChunk, firstToken, lastToken time.Time
 	end                               time.Time // of what counts; zero: the last byte
 
@@ -41,6 +43,10 @@ func (a *answer) take(data []byte, at time.Time) bool {
 		a.done, a.end = true, at
 		return false
 	}
+	if text, ok := a.around.content(data); ok {
+		a.say(text, at)
+		return true
+	}
 	if !valid(data) {
 		return a.fault("a chunk that is no JSON object")
 	}
@@ -48,14 +54,19 @@ func (a *answer) take(data []byte, at time.Time) bool {
 		a.outcome, a.why = results.ErrorInStream, "an error frame: "+errorCode(e)
 		return false
 	}
-	if n := gjson.GetBytes(data, "usage.completion_tokens"); n.Type == gjson.Number {
-		a.count(n)
+	usage := gjson.GetBytes(data, "usage.completion_tokens")
+	if usage.Type == gjson.Number {
+		a.count(usage)
 	}
 	choice := gjson.GetBytes(data, "choices.0")
-	if !a.message(choice.Get("delta"), at) {
+	delta := choice.Get("delta")
+	if !a.message(delta, at) {
 		return false
 	}
 	a.finished(choice)
+	if content := delta.Get("content"); content.Type == gjson.String && a.finish == "" && !a.no && !a.calls && !usage.Exists() {
+		a.around.learn(data, content)
+	}
 	return true
 }
 
@@ -92,19 +103,32 @@ func (a *answer) message(m gjson.Result, at time.Time) bool {
 		a.no = true
 	}
 	call := m.Get("tool_calls.0.function.arguments").Str != ""
-	if content.Str == "" && refusal.Str == "" && !call {
-		return true
-	}
 	if len(content.Raw) > 2 {
-		a.text = append(a.text, content.Raw[1:len(content.Raw)-1]...)
-		a.deltas++
+		a.say([]byte(content.Raw[1:len(content.Raw)-1]), at)
 	}
-	a.calls = a.calls || call
+	if refusal.Str != "" || call {
+		a.calls = a.calls || call
+		a.token(at)
+	}
+	return true
+}
+
+// say takes content, still escaped.
+func (a *answer) say(text []byte, at time.Time) {
+	if len(text) == 0 {
+		return
+	}
+	a.text = append(a.text, text...)
+	a.deltas++
+	a.token(at)
+}
+
+// token notes when something that counts came.
+func (a *answer) token(at time.Time) {
 	if a.firstToken.IsZero() {
 		a.firstToken = at
 	}
 	a.lastToken = at
-	return true
 }
 
 // finished notes why the answer ends, if the choice says so.
