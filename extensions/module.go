@@ -78,10 +78,13 @@ func (i *instance) crowd(value sobek.Value) error {
 	case err == nil:
 		engine, err := i.engine(i.session.setup, false)
 		if err != nil {
+			i.session.fail(err)
 			return err
 		}
-		go i.session.follow(engine, end)
-		if err := engine.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		close(i.session.ready)
+		go i.session.follow(engine, end) // until the link ends, with this process
+		if err := engine.Run(ctx); err != nil {
+			i.session.fail(err)
 			return err
 		}
 		return nil
@@ -97,7 +100,10 @@ func (i *instance) crowd(value sobek.Value) error {
 	if err != nil {
 		return err
 	}
-	engine.Lease(everything(plan))
+	whole := everything(plan)
+	engine.Lease(whole) // draws the crowd
+	whole.Started, whole.Clock = true, scenarios.Clock{Zero: scenarios.Boottime() + 200*time.Millisecond}
+	engine.Lease(whole)
 	if err := engine.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -156,15 +162,12 @@ func (i *instance) alone(value sobek.Value) (link.Setup, *scenarios.Plan, error)
 	return link.Setup{Run: "xk6", Plan: plan.Encode(), Env: env, Allow: o.Allow}, plan, nil
 }
 
-// everything is the lease of an engine that nobody leads: the whole crowd, from
-// now on, for ever.
+// everything is the lease of an engine that nobody leads: the whole crowd, for
+// ever. When it starts is said once the crowd is drawn.
 func everything(p *scenarios.Plan) crowd.Lease {
 	spans := make([]scenarios.Span, scenarios.Slots)
 	for slot := range spans {
 		spans[slot] = scenarios.Span{Slot: scenarios.Slot(slot), To: p.Duration() + 1}
 	}
-	return crowd.Lease{
-		Version: 1, Spans: spans, Deadline: 1<<63 - 1,
-		Started: true, Clock: scenarios.Clock{Zero: scenarios.Boottime() + 200*time.Millisecond},
-	}
+	return crowd.Lease{Version: 1, Spans: spans, Deadline: 1<<63 - 1}
 }

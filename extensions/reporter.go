@@ -52,6 +52,11 @@ func (r *reporter) run() {
 	tick := time.NewTicker(cutEvery)
 	defer tick.Stop()
 	meter := newMeter()
+	select {
+	case <-r.session.ready:
+	case <-r.stop:
+		return // the crowd never began: the session's fault says why
+	}
 	r.cut(meter, false) // the first says that the child is ready
 	for {
 		select {
@@ -60,7 +65,7 @@ func (r *reporter) run() {
 		case <-r.session.hurry: // spans or a stop changed: don't wait for the next second
 			r.cut(meter, false)
 		case <-r.stop:
-			r.cut(meter, true)
+			r.cut(meter, r.session.failed() == nil)
 			return
 		}
 	}

@@ -23,15 +23,17 @@ type session struct {
 	link    *link.Conn
 	setup   link.Setup
 	hurry   chan struct{} // asks the reporter for a cut at once
+	ready   chan struct{} // closed when the engine is built: from then on it may report
 
 	mu    sync.Mutex
 	cuts  map[uint64]time.Duration // when each unanswered snapshot was cut
 	clock scenarios.Clock
-	began bool // clock is set
+	began bool  // clock is set
+	fault error // why the crowd did not run to its end
 }
 
 func newSession() *session {
-	return &session{hurry: make(chan struct{}, 1), cuts: make(map[uint64]time.Duration)}
+	return &session{hurry: make(chan struct{}, 1), ready: make(chan struct{}), cuts: make(map[uint64]time.Duration)}
 }
 
 // open meets the worker, once. It returns link.ErrNoLink in a process that no
@@ -54,6 +56,22 @@ func (s *session) open() error {
 		s.setup = setup
 	})
 	return s.err
+}
+
+// fail tells the worker why this child can't go on. What it cuts from then on
+// is not the end of a crowd.
+func (s *session) fail(err error) {
+	s.mu.Lock()
+	s.fault = err
+	s.mu.Unlock()
+	s.link.Send(link.Fault{Text: err.Error()}) // a worker that is gone need not know
+}
+
+// failed returns what fail was told.
+func (s *session) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fault
 }
 
 // follow hands the worker's leases to the engine until the link ends, and then

@@ -89,6 +89,16 @@ func (p *Plan) perRate() float64 {
 	return float64(p.Shoppers) / p.curve.area * p.Factors.Compress
 }
 
+// StageAt returns the name of the stage at m; the last one's from its end on.
+func (p *Plan) StageAt(m Mark) string {
+	stages := p.Campaign.Crowd.Stages
+	i := p.curve.stageAt(m)
+	if i < 0 {
+		i = len(stages) - 1
+	}
+	return stages[i].Name
+}
+
 // peak returns the highest rate of the plan and the stage it is reached in.
 func (p *Plan) peak() (perSecond float64, stage string) {
 	for _, s := range p.Campaign.Crowd.Stages {

@@ -57,6 +57,7 @@ type Item struct {
 type Result struct {
 	Outcome results.Outcome
 	Why     string // what the rule saw, in a few words; for people
+	Unsent  bool   // not a byte of the request left
 	Own     bool   // it failed for want of this machine's own ports, files or memory
 
 	Start      time.Time // just before dialling or sending

@@ -150,9 +150,6 @@ func (s *state) grant(n *node, p exchanged, at time.Duration) action {
 	if p.have != s.version {
 		l.Spans = n.spans
 	}
-	if s.stop != n.told {
-		n.told, n.toldSeq = s.stop, n.Last
-	}
 	return answer{id: n.id, lease: l}
 }
 

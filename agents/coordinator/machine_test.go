@@ -305,12 +305,12 @@ func TestDrain(t *testing.T) {
 	if l, _ := b.put("a", 0, facts{ended: 1}); l.Stop != scenarios.Drain || l.Why != "ctrl-c" {
 		t.Errorf("told %v: %q", l.Stop, l.Why)
 	}
-	b.put("a", 0, facts{ended: 1}) // may have been cut before the child heard
+	b.put("a", 0, facts{ended: 1}) // nobody is in flight, but it was cut before the child heard
 	b.want(scenarios.Drain, "halt ctrl-c")
-	b.put("a", 0, facts{})
+	b.put("a", 0, facts{frontier: b.state.end}) // with it come those that the child counts as never started
 	b.want(scenarios.Done, "halt ctrl-c")
 	b.put("a", 0, facts{final: true})
-	b.want(scenarios.Done, "halt ctrl-c", "lost 4096 slots from 1s: ctrl-c")
+	b.want(scenarios.Done, "halt ctrl-c")
 	if !b.over || b.err != nil {
 		t.Errorf("over %v: %v", b.over, b.err)
 	}

@@ -42,9 +42,6 @@ type node struct {
 	deadline time.Duration // its lease runs out
 	pending  *exchanged    // asked to be committed
 	closed   bool          // nothing more is expected of it
-
-	told    scenarios.Stop // the stop it was last told
-	toldSeq uint64         // in the answer to this sequence
 }
 
 // after returns the record as it is when e is stored.
@@ -59,24 +56,11 @@ func (n *node) after(e exchanged) record {
 	return r
 }
 
-// idle says that n has nothing to do any more. Before a stop that is exact: a
-// frontier at the plan's end can't move. A worker that was told to stop may
-// have cut its next snapshot before it heard, so one more is waited for; if
-// that is still too early, the shoppers in between end as canceled.
+// idle says that n has nothing to do any more. It is exact: a frontier at the
+// plan's end can't move, and a worker that was told to stop moves it there in
+// the snapshot that counts the rest as never started.
 func (n *node) idle(end scenarios.Mark) bool {
-	if n.Launched != n.Ended {
-		return false
-	}
-	if len(n.spans) == 0 || n.Frontier >= end {
-		return true
-	}
-	switch n.told {
-	case scenarios.Drain:
-		return n.Last >= n.toldSeq+2
-	case scenarios.Cut, scenarios.Done:
-		return n.Last > n.toldSeq
-	}
-	return false
+	return n.Launched == n.Ended && (len(n.spans) == 0 || n.Frontier >= end)
 }
 
 // fleet is what must survive of a run beside its snapshots, from which the

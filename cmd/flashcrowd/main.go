@@ -7,6 +7,8 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	k6 "go.k6.io/k6/v2/cmd"
 	"golang.org/x/term"
@@ -22,6 +24,7 @@ func main() {
 		k6.Execute()
 		return
 	}
+	signal.Ignore(syscall.SIGPIPE) // a reader that has seen enough must not end a run
 	os.Exit(run(context.Background(), os.Args[1:], world{Out: os.Stdout, Talk: os.Stderr}))
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -69,8 +70,12 @@ func (f *planFlags) plan(nameOrPath string) (*scenarios.Plan, error) {
 	if f.target != "" {
 		plan.Target.URL = f.target
 	}
+	allowed, err := wire.ParseAllowed(f.allow)
+	if err != nil {
+		return nil, usage(fmt.Errorf("--%w", err))
+	}
 	if plan.Target.URL != "" {
-		if err := f.permit(plan.Target); err != nil {
+		if err := f.permit(plan.Target, allowed); err != nil {
 			return nil, usage(err)
 		}
 	}
@@ -80,23 +85,22 @@ func (f *planFlags) plan(nameOrPath string) (*scenarios.Plan, error) {
 // permit refuses a target beyond loopback that the command line does not allow
 // by name or address. It is the early, friendly word: workers check every
 // address that they dial.
-func (f *planFlags) permit(target scenarios.Target) error {
+func (f *planFlags) permit(target scenarios.Target, allowed wire.Allowed) error {
 	target, err := target.Resolve(os.LookupEnv)
 	if err != nil {
 		return err
 	}
+	if _, err := wire.NewTarget(wire.Config{URL: target.URL}); err != nil {
+		return fmt.Errorf("%w\nhint: --target http://host:port/path", err)
+	}
 	u, err := url.Parse(target.URL)
 	if err != nil {
-		return fmt.Errorf("read the target: %w", errors.Unwrap(err)) // without the URL: it may hold a secret
+		return errors.New("read the target: it is no URL") // without it: it may hold a secret
 	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return fmt.Errorf("the target is not an http or https URL with a host")
-	}
-	if addr, err := netip.ParseAddr(u.Hostname()); err == nil && addr.IsLoopback() || u.Hostname() == "localhost" {
-		return nil
-	}
-	if len(f.allow) > 0 {
-		return nil
+	addr, err := netip.ParseAddr(u.Hostname())
+	switch {
+	case err == nil && allowed.Permits(addr), err != nil && len(f.allow) > 0, u.Hostname() == "localhost":
+		return nil // every dial is checked again, on the address that a name resolves to
 	}
 	return fmt.Errorf("the target %s is beyond loopback, and nothing allows it\nhint: if it is yours to load, say so: --allow ADDRESS (an address or prefix; every dial is checked against it)", u.Host)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,9 @@ func run(ctx context.Context, args []string, w world) int {
 	fmt.Fprintf(w.Talk, "flashcrowd: %v\n", err)
 	if coded.code != 0 {
 		return coded.code
+	}
+	if strings.HasPrefix(err.Error(), "unknown command") { // cobra's own, without a type
+		return ci.Usage
 	}
 	return ci.CouldNotRun
 }

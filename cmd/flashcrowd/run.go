@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"github.com/flashcrowd/flashcrowd/results/store"
 	"github.com/flashcrowd/flashcrowd/results/verdict"
 	"github.com/flashcrowd/flashcrowd/scenarios"
+	"github.com/flashcrowd/flashcrowd/scenarios/storefront"
 )
 
 // runFlags are what `flashcrowd run` was asked for.
@@ -80,6 +82,9 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 		}
 		out.Close()
 	}
+	if plan.Target.URL == "" && !slices.ContainsFunc(storefront.Designs(), func(d storefront.Design) bool { return d.Name == f.design }) {
+		return usage(fmt.Errorf("--design %s: there is no such design\nhint: flashcrowd storefront --list", f.design))
+	}
 	id, dir, err := newRunFolder(f.runs, plan.Campaign.Name)
 	if err != nil {
 		return err
@@ -115,15 +120,17 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	for _, warning := range plan.Warnings() {
 		fmt.Fprintf(w.Talk, "warning: %s\n", warning)
 	}
-	if err := lead(ctx, w, f, plan, about, kept, dir, logs); err != nil {
-		return err
+	began, unkept := lead(ctx, w, f, plan, about, kept, shop, dir, logs)
+	if !began {
+		return unkept
 	}
-	return conclude(w, f, plan, kept, shop != nil)
+	return conclude(w, f, plan, kept, shop != nil, unkept)
 }
 
 // lead starts the coordinator and its workers, shows progress, and returns when
-// the run is over. Signals become stops.
-func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about results.About, kept *store.Store, dir string, logs *os.File) error {
+// the run is over. Signals become stops. It says whether the load began; then
+// an error is about what could not be kept of it, and what was kept is judged.
+func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about results.About, kept *store.Store, shop *part, dir string, logs *os.File) (began bool, err error) {
 	key := make([]byte, membership.KeySize)
 	rand.Read(key) // never fails: see its doc
 	level := slog.LevelError
@@ -149,7 +156,12 @@ func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about 
 		Log: slog.New(slog.NewTextHandler(w.Talk, &slog.HandlerOptions{Level: level})),
 	})
 	if err != nil {
-		return err
+		return false, err
+	}
+	defer func() { _, began = c.Elapsed() }()
+	shopGone := make(<-chan struct{})
+	if shop != nil {
+		shopGone = shop.done
 	}
 
 	leading, abandon := context.WithCancel(ctx)
@@ -158,7 +170,7 @@ func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about 
 	go func() { led <- c.Run(leading) }()
 
 	signals := make(chan os.Signal, 3)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 	view := newProgress(w, plan, about, f.workers)
 	defer view.close()
@@ -169,18 +181,21 @@ func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about 
 		select {
 		case err := <-led:
 			view.show(c)
-			return err
+			return began, err
 		case err := <-lost:
 			abandon()
-			return errors.Join(err, ignoreCanceled(<-led))
+			return began, errors.Join(err, ignoreCanceled(<-led))
 		case <-gone:
 			// Before the start nobody else would say why. After it the
 			// coordinator knows what each worker reported last.
 			gone = nil
 			if _, started := c.Elapsed(); !started {
 				abandon()
-				return errors.Join(workers.fault(), ignoreCanceled(<-led))
+				return began, errors.Join(workers.fault(), ignoreCanceled(<-led))
 			}
+		case <-shopGone:
+			shopGone = nil
+			c.Stop(scenarios.Cut, fmt.Sprintf("the storefront ended: %v", shop.err))
 		case sig := <-signals:
 			switch interrupts++; interrupts {
 			case 1:
@@ -191,7 +206,7 @@ func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about 
 				c.Stop(scenarios.Cut, "stopped by the user")
 			default:
 				abandon()
-				return errors.Join(errors.New("ended by a third signal"), ignoreCanceled(<-led))
+				return began, errors.Join(errors.New("ended by a third signal"), ignoreCanceled(<-led))
 			}
 		case <-second.C:
 			view.show(c)
@@ -201,19 +216,22 @@ func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about 
 
 // conclude audits, judges, keeps the verdict and prints the report. The error
 // carries the exit code.
-func conclude(w world, f runFlags, plan *scenarios.Plan, kept *store.Store, builtIn bool) error {
+func conclude(w world, f runFlags, plan *scenarios.Plan, kept *store.Store, builtIn bool, unkept error) error {
+	run, err := kept.Run()
+	if err != nil {
+		return errors.Join(unkept, err)
+	}
 	var books *results.Audit
 	var unread error
 	if builtIn {
-		books, unread = auditStorefront(plan.Target.URL, kept)
-	}
-	run, err := kept.Run()
-	if err != nil {
-		return err
+		books, unread = auditStorefront(plan, run, kept)
 	}
 	v := verdict.Judge(run, books, rulesOf(plan))
 	if unread != nil {
 		v = v.Without("promised = booked", unread)
+	}
+	if unkept != nil {
+		v = v.Without("everything that the coordinator knew is kept", unkept)
 	}
 	if err := kept.Finish(v, books, time.Now()); err != nil {
 		return err
@@ -238,9 +256,9 @@ func conclude(w world, f runFlags, plan *scenarios.Plan, kept *store.Store, buil
 }
 
 // auditStorefront holds the ledger against the built-in storefront's books.
-func auditStorefront(target string, kept *store.Store) (*results.Audit, error) {
+func auditStorefront(plan *scenarios.Plan, run *results.Run, kept *store.Store) (*results.Audit, error) {
 	client := http.Client{Timeout: 5 * time.Minute}
-	answer, err := client.Get(target + "/books/orders")
+	answer, err := client.Get(plan.Target.URL + "/books/orders")
 	if err != nil {
 		return nil, err
 	}
@@ -248,12 +266,28 @@ func auditStorefront(target string, kept *store.Store) (*results.Audit, error) {
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("GET /books/orders: %s", answer.Status)
 	}
-	a, err := audit.Orders(kept.Ledger(), audit.ReadNDJSON(answer.Body))
+	a, err := audit.Orders(kept.Ledger(), audit.ReadNDJSON(answer.Body), unreported(plan, run))
 	if err != nil {
 		return nil, err
 	}
 	a.Source = "the storefront's books"
 	return a, nil
+}
+
+// unreported says which keys a worker that was lost may have used after its
+// last snapshot: any of this crowd's, once one was lost; nil when none was.
+func unreported(plan *scenarios.Plan, run *results.Run) func(key string) bool {
+	if !slices.ContainsFunc(run.Workers, func(w results.Worker) bool { return !w.Finished }) {
+		return nil
+	}
+	return func(key string) bool {
+		u, err := scenarios.ParseUUID(key)
+		if err != nil {
+			return false
+		}
+		_, ours := scenarios.ParseKey(plan.Campaign.Seed, u)
+		return ours
+	}
 }
 
 // newRunFolder makes the folder of a new run, named after the moment and the

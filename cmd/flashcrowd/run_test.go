@@ -146,17 +146,19 @@ func TestInterrupts(t *testing.T) {
 // every shopper and does not pass.
 func TestKilledParts(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, says string }{
-		{"worker", "worker-"},
-		{"k6", "signal: killed"},
+	for _, c := range []struct{ name, part, pace, says string }{
+		{"worker", "worker", "0.5", "worker-"},
+		{"k6", "k6", "0.5", "signal: killed"},
+		// Orders are booked that the dead could not report: not the backend's fault.
+		{"k6 among orders", "k6", "0.001", "signal: killed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			p := start(t, "run", "quick.yaml", "--workers", "2", "--pace", "0.5")
+			p := start(t, "run", "quick.yaml", "--workers", "2", "--pace", c.pace)
 			p.until("1 s of 3 s")
 			worker := child(t, p.cmd.Process.Pid, " worker ")
 			k6 := child(t, worker, " k6 run ")
-			if c.name == "worker" {
+			if c.part == "worker" {
 				syscall.Kill(worker, syscall.SIGKILL)
 				for deadline := time.Now().Add(time.Second); alive(k6); time.Sleep(10 * time.Millisecond) { // polls another process
 					if time.Now().After(deadline) {
@@ -253,5 +255,19 @@ func TestScriptInPlainK6(t *testing.T) {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("k6's summary lacks %s:\n%s", want, out)
 		}
+	}
+}
+
+// TestStorefrontThatDies: the run says that it did, and judges nobody.
+func TestStorefrontThatDies(t *testing.T) {
+	t.Parallel()
+	p := start(t, "run", "quick.yaml", "--pace", "0.5")
+	p.until("1 s of 3 s")
+	syscall.Kill(child(t, p.cmd.Process.Pid, " storefront "), syscall.SIGKILL)
+	p.want(4)
+	o := p.report()
+	o.accounted(t)
+	if !strings.Contains(p.out.String(), "the storefront ended: signal: killed") {
+		t.Errorf("the report does not say what happened:\n%s", p.out.String())
 	}
 }

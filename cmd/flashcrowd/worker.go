@@ -95,8 +95,24 @@ func work(ctx context.Context, w world, f workerFlags) error {
 	if err != nil {
 		return usage(err)
 	}
-	return node.Run(ctx)
+	done := make(chan error, 1)
+	go func() { done <- node.Run(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done: // it delivered its last snapshot and left
+		return err
+	case <-time.After(leaveGrace):
+		return errors.New("told to leave, and nobody took the last snapshot")
+	}
 }
+
+// leaveGrace is how long a worker that was told to leave may take to deliver
+// what it has. A coordinator that was killed takes nothing any more.
+const leaveGrace = 10 * time.Second
 
 // readKey reads the cluster key from an inherited descriptor, so that it is in
 // no command line, environment or file.

@@ -128,11 +128,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	defer e.steps.Wait()
+	e.steps.Add(1)
+	over := make(chan struct{})
+	defer close(over)
+	go e.watch(over)
 	marked := time.Duration(0)
 	for {
 		if ctx.Err() != nil {
 			e.end()
-			e.steps.Wait()
 			e.mark()
 			return context.Cause(ctx)
 		}
@@ -213,6 +216,35 @@ func (e *Engine) dispatch() (due time.Duration, done bool) {
 	}
 }
 
+// watchEvery is how late the end of a lease may be noticed when the dispatcher
+// is held up, because whoever takes the facts is slow.
+const watchEvery = 50 * time.Millisecond
+
+// watch ends fire with the lease, whatever the dispatcher is doing.
+func (e *Engine) watch(over <-chan struct{}) {
+	defer e.steps.Done()
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+			e.mu.Lock()
+			e.hold(e.Boot() >= e.lease.Deadline)
+			e.mu.Unlock()
+		}
+	}
+}
+
+// mayFire says whether the lease holds at this moment. An engine that never had
+// one is somebody's who watches a single shopper: see Try.
+func (e *Engine) mayFire() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lease.Version == 0 || !e.held && e.Boot() < e.lease.Deadline
+}
+
 // hold stops or resumes fire; e.mu is held.
 func (e *Engine) hold(lapsed bool) {
 	switch {
@@ -231,8 +263,8 @@ func (e *Engine) hold(lapsed bool) {
 // abandon empties the schedule of an engine that was told to stop and returns
 // what was in it, to be counted as never started; e.mu is held.
 func (e *Engine) abandon() []results.Skip {
-	if e.lease.Stop < scenarios.Drain {
-		return nil
+	if e.lease.Stop < scenarios.Drain || e.lease.Version == 0 {
+		return nil // without spans it can't speak for any arrival
 	}
 	e.frontier = e.Plan.Duration() + 1
 	return e.schedule.abandon(e.Plan, e.lease.Why)

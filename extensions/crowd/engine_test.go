@@ -491,3 +491,62 @@ func TestSpansHaveAnEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestNoSpansNoWord: an engine that leaves before it heard of its spans says
+// nothing about their arrivals; the coordinator counts them.
+func TestNoSpansNoWord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStand(t, serve(0), false)
+		s.Lease(Lease{Stop: scenarios.Done})
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range of[results.Mark](&s.diary) {
+			if m.Frontier != 0 || m.Skips != nil {
+				t.Errorf("mark %+v", m)
+			}
+		}
+	})
+}
+
+// TestSlowListenersDontLengthenALease: while whoever takes the facts is stuck,
+// and the dispatcher with it, the lease ends all the same.
+func TestSlowListenersDontLengthenALease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const deadline = 5 * time.Second
+		var mu sync.Mutex
+		after := 0
+		var s *stand
+		s = newStand(t, shop(func(x *Shopper, step scenarios.Step) scenarios.Result {
+			time.Sleep(200 * time.Millisecond) // virtual time: the shopper's request is under way
+			if time.Since(s.zero) > deadline+watchEvery+200*time.Millisecond {
+				mu.Lock()
+				after++
+				mu.Unlock()
+			}
+			return scenarios.Result{Outcome: results.OK}
+		}), false)
+		stuck := make(chan struct{})
+		s.Emit = func(f results.Fact) {
+			if _, ok := f.(results.Launch); ok && time.Since(s.zero) > deadline-time.Second {
+				<-stuck
+			}
+		}
+		s.lease(1, 0, scenarios.Slots, deadline, scenarios.Go)
+		ctx, end := context.WithCancel(t.Context())
+		time.AfterFunc(30*time.Second, func() {
+			s.Engine.mu.Lock()
+			held := s.held
+			s.Engine.mu.Unlock()
+			if !held {
+				t.Error("the lease is over, and nobody noticed")
+			}
+			close(stuck)
+			end()
+		})
+		s.Run(ctx)
+		if after > 0 {
+			t.Errorf("%d requests were answered long after the lease", after)
+		}
+	})
+}

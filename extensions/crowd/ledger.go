@@ -23,6 +23,9 @@ func promise(s *Shopper, r scenarios.Result, at time.Duration) (results.Promise,
 	default:
 		return results.Promise{}, false
 	}
+	if r.Unsent {
+		return results.Promise{}, false // nobody was asked for anything
+	}
 	switch r.Outcome {
 	case results.Rejected, results.Refused, results.RateLimited:
 		return results.Promise{}, false // a clear no: nothing was promised

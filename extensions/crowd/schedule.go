@@ -59,20 +59,12 @@ func (s *schedule) peek() (scenarios.Arrival, bool) {
 // abandon empties the schedule and counts what was left in it by stage.
 func (s *schedule) abandon(p *scenarios.Plan, why string) []results.Skip {
 	var skips []results.Skip
-	stages := p.Stages()
-	left := s.arrivals[s.next:]
-	for _, stage := range stages {
-		n := 0
-		for n < len(left) && left[n].At < stage.To {
-			n++
+	for _, a := range s.arrivals[s.next:] {
+		stage := p.StageAt(a.At)
+		if n := len(skips); n == 0 || skips[n-1].Stage != stage {
+			skips = append(skips, results.Skip{Stage: stage, Reason: why})
 		}
-		if n > 0 {
-			skips = append(skips, results.Skip{Stage: stage.Name, Reason: why, Count: uint64(n)})
-		}
-		left = left[n:]
-	}
-	if len(left) > 0 { // at the very end of the last stage
-		skips = append(skips, results.Skip{Stage: stages[len(stages)-1].Name, Reason: why, Count: uint64(len(left))})
+		skips[len(skips)-1].Count++
 	}
 	s.arrivals, s.next = nil, 0
 	return skips

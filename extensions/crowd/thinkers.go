@@ -30,7 +30,7 @@ func (t *thinkers) add(s *Shopper) (first bool) {
 	return (*t)[0] == s
 }
 
-// due takes the first shopper if its time has come.
+// take takes the first shopper if its time has come.
 func (t *thinkers) take(now time.Duration) (*Shopper, bool) {
 	if len(*t) == 0 || (*t)[0].due > now {
 		return nil, false

@@ -141,8 +141,8 @@ func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r s
 		cancel()
 		if err != nil {
 			var why *wire.Error
-			own := errors.As(err, &why) && why.Kind == wire.Exhausted
-			r := scenarios.Result{Outcome: wire.Outcome(err), Why: err.Error(), Own: own, End: time.Now()}
+			own := errors.As(err, &why) && (why.Kind == wire.Exhausted || why.Kind == wire.NotAllowed)
+			r := scenarios.Result{Outcome: wire.Outcome(err), Why: err.Error(), Own: own, Unsent: true, End: time.Now()}
 			if fire.Err() != nil {
 				r.Outcome = results.Canceled
 			}
@@ -152,8 +152,8 @@ func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r s
 		s.conn = conn
 		e.mu.Unlock()
 	}
-	if fire.Err() != nil { // ended while dialling, before there was a connection to cancel
-		return scenarios.Result{Outcome: results.Canceled, Why: "stopped", End: time.Now()}
+	if fire.Err() != nil || !e.mayFire() { // ended while dialling, before there was a connection to cancel
+		return scenarios.Result{Outcome: results.Canceled, Why: "stopped", Unsent: true, End: time.Now()}
 	}
 	step := s.step // its patience counts from the start, dialling included
 	spent := time.Since(start)

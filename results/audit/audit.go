@@ -56,8 +56,12 @@ func Invariants() []string {
 // changes nothing, nor does it matter which promise of several comes first.
 //
 // An error of either sequence ends the audit: half of the books prove nothing.
-func Orders(ledger iter.Seq2[results.Promise, error], books iter.Seq2[Order, error]) (*results.Audit, error) {
-	a := auditor{orders: map[string]*order{}, keys: map[string]*intent{}, findings: findings{}}
+//
+// lost says whether an entry of the ledger with that key may have been lost,
+// with a worker that died before it could report: an order that only such a
+// key explains is undecided. It is nil when every worker reported to its end.
+func Orders(ledger iter.Seq2[results.Promise, error], books iter.Seq2[Order, error], lost func(key string) bool) (*results.Audit, error) {
+	a := auditor{lost: lost, orders: map[string]*order{}, keys: map[string]*intent{}, findings: findings{}}
 	for p, err := range ledger {
 		if err != nil {
 			return nil, fmt.Errorf("read the ledger: %w", err)
@@ -106,6 +110,7 @@ type intent struct {
 }
 
 type auditor struct {
+	lost     func(key string) bool
 	orders   map[string]*order
 	keys     map[string]*intent
 	findings findings
@@ -149,6 +154,8 @@ func (a *auditor) book(b Order) {
 	case o != nil:
 		o.rows++
 		a.compare(o, b)
+	case k == nil && a.lost != nil && a.lost(b.Key):
+		a.result.Undecided++
 	case k == nil:
 		a.findings.add(Unpromised, "order %s: nobody placed one with its key %q", b.ID, b.Key)
 	case k.stray == "" || b.ID < k.stray:
@@ -166,7 +173,9 @@ func (a *auditor) compare(o *order, b Order) {
 	if t.key != o.terms.key {
 		a.findings.add(OtherKey, "order %s: placed with key %s, booked with %q", b.ID, o.terms.key, t.key)
 	}
-	if t.amount != o.terms.amount || t.currency != o.terms.currency {
+	if o.terms.currency == "" { // nobody was told an amount
+		o.agree++
+	} else if t.amount != o.terms.amount || t.currency != o.terms.currency {
 		a.findings.add(OtherAmount, "order %s: promised %s, booked %s", b.ID, o.terms.money(), t.money())
 	}
 }

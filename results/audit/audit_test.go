@@ -163,7 +163,7 @@ func TestOrders(t *testing.T) {
 				shuffle := rand.New(rand.NewPCG(uint64(round), 1))
 				shuffle.Shuffle(len(tt.ledger), func(i, j int) { tt.ledger[i], tt.ledger[j] = tt.ledger[j], tt.ledger[i] })
 				shuffle.Shuffle(len(tt.books), func(i, j int) { tt.books[i], tt.books[j] = tt.books[j], tt.books[i] })
-				got, err := audit.Orders(seq(tt.ledger), seq(tt.books))
+				got, err := audit.Orders(seq(tt.ledger), seq(tt.books), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -201,7 +201,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		}
 		books = append(books, booked(fmt.Sprintf("k%d", draw.IntN(500)), fmt.Sprintf("o%d", draw.IntN(500)), int64(draw.IntN(2))))
 	}
-	first, err := audit.Orders(seq(ledger), seq(books))
+	first, err := audit.Orders(seq(ledger), seq(books), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	for range 20 {
 		draw.Shuffle(len(ledger), func(i, j int) { ledger[i], ledger[j] = ledger[j], ledger[i] })
 		draw.Shuffle(len(books), func(i, j int) { books[i], books[j] = books[j], books[i] })
-		again, err := audit.Orders(seq(ledger), seq(books))
+		again, err := audit.Orders(seq(ledger), seq(books), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +226,7 @@ func TestExamplesAreFew(t *testing.T) {
 	for i := range 100 {
 		ledger = append(ledger, promised(fmt.Sprintf("k%02d", i), fmt.Sprintf("o%02d", 99-i), 1))
 	}
-	got, err := audit.Orders(seq(ledger), seq[audit.Order](nil))
+	got, err := audit.Orders(seq(ledger), seq[audit.Order](nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,10 +240,23 @@ func TestErrorsOfEitherSide(t *testing.T) {
 	broken := errors.New("the cable is out")
 	ledger := func(yield func(results.Promise, error) bool) { yield(results.Promise{}, broken) }
 	books := func(yield func(audit.Order, error) bool) { yield(audit.Order{}, broken) }
-	if _, err := audit.Orders(ledger, seq[audit.Order](nil)); !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "read the ledger: ") {
+	if _, err := audit.Orders(ledger, seq[audit.Order](nil), nil); !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "read the ledger: ") {
 		t.Errorf("ledger: %v", err)
 	}
-	if _, err := audit.Orders(seq[results.Promise](nil), books); !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "read the books: ") {
+	if _, err := audit.Orders(seq[results.Promise](nil), books, nil); !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "read the books: ") {
 		t.Errorf("books: %v", err)
+	}
+}
+
+// TestLostReports: an order that a lost worker's shopper may have placed after
+// the worker's last word is undecided; a stranger's order still is a finding.
+func TestLostReports(t *testing.T) {
+	books := []audit.Order{{ID: "o1", Key: "ours"}, {ID: "o2", Key: "theirs"}}
+	got, err := audit.Orders(seq[results.Promise](nil), seq(books), func(key string) bool { return key == "ours" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Undecided != 1 || len(got.Findings) != 1 || got.Findings[0].Count != 1 || !strings.Contains(got.Findings[0].Examples[0], "theirs") {
+		t.Errorf("%+v", got)
 	}
 }

@@ -28,7 +28,7 @@ func BenchmarkOrders(b *testing.B) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		got, err := audit.Orders(ledger, books)
+		got, err := audit.Orders(ledger, books, nil)
 		if err != nil || got.Matched != n {
 			b.Fatal(got, err)
 		}

@@ -137,9 +137,13 @@ func (j judge) generator() []Reason {
 	if lag.Count() == 0 {
 		reasons[2].Measured = "nothing measured"
 	}
+	if own := j.Count(results.Requests, results.Tags{Outcome: results.Canceled.String()}); own > 0 && j.Stopped == "" {
+		reasons = append(reasons, Reason{Rule: "no request is given up by the generator", Kind: KindValidity,
+			Measured: results.HumanCount(own) + " canceled: a lease ran out, or a worker left"})
+	}
 	if own := j.Count(results.GeneratorFaults, results.Tags{}); own > 0 {
-		reasons = append(reasons, Reason{Rule: "the generator has ports, open files and memory", Kind: KindValidity,
-			Measured: results.HumanCount(own) + " requests failed for want of them"})
+		reasons = append(reasons, Reason{Rule: "every request could be sent", Kind: KindValidity,
+			Measured: results.HumanCount(own) + " could not, for want of ports, open files, memory or an address that is allowed"})
 	}
 	if len(j.Workers) == 0 {
 		return reasons

@@ -268,7 +268,7 @@ func TestGeneratorsOwnFaults(t *testing.T) {
 		}
 	})
 	v := Judge(r, nil, Rules{Validity: DefaultValidity})
-	if v.Outcome != Invalid || v.Reasons[0].Held || v.Reasons[0].Measured != "1 requests failed for want of them" {
+	if v.Outcome != Invalid || v.Reasons[0].Held || v.Reasons[0].Measured != "1 could not, for want of ports, open files, memory or an address that is allowed" {
 		t.Errorf("%+v", v)
 	}
 }

@@ -355,7 +355,7 @@ func (r *Response) ReadAll(limit int) ([]byte, error) {
 
 // drainFor is how long a body that has said all may take to end. What is not
 // over by then is not worth a shopper's time: it dials again.
-const drainFor = 100 * time.Millisecond
+const drainFor = 5 * time.Millisecond
 
 // Drain reads to the body's end, so that the connection can be used again. It
 // gives up on more than a little, of bytes or of time; the connection is then

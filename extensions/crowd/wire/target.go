@@ -167,10 +167,12 @@ func plain(p netip.Prefix) netip.Prefix {
 // permits says whether host:port may be dialled.
 func (a Allowed) permits(address string) bool {
 	ap, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return false
-	}
-	addr := ap.Addr().Unmap().WithZone("")
+	return err == nil && a.Permits(ap.Addr())
+}
+
+// Permits says whether an address may be fired at.
+func (a Allowed) Permits(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
 	if len(a) == 0 {
 		return addr.IsLoopback()
 	}
