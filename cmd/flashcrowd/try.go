@@ -97,6 +97,9 @@ func try(ctx context.Context, w world, name string, f tryFlags) error {
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
 	}
+	if end.Outcome == results.ConnectionFailed {
+		fmt.Fprintf(w.Talk, "hint: is something listening at %s? --target names another place\n", redactURL(plan.Target.URL))
+	}
 	if end.Outcome != results.OK {
 		return exit{code: ci.Fail}
 	}
@@ -110,8 +113,11 @@ func showStep(out io.Writer, s crowd.Sight, full bool) {
 		attempt = fmt.Sprintf(", attempt %d", s.Step.Attempt+1)
 	}
 	fmt.Fprintf(out, "\n── step %d: %s%s\n", s.Step.Index+1, s.Step.Kind, attempt)
-	indented(out, "→ ", s.Request, full)
-	indented(out, "← ", s.Response, full)
+	for _, side := range [][2]string{{"→ ", s.Request}, {"← ", s.Response}} {
+		if side[1] != "" {
+			indented(out, side[0], side[1], full)
+		}
+	}
 	if s.Said != "" {
 		fmt.Fprintf(out, "   said      %s\n", printable(s.Said))
 	}

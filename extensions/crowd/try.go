@@ -22,7 +22,8 @@ type Sight struct {
 
 // Try walks one shopper through its journey at once, without a lease, and shows
 // each step. Think times are passed over; the waits before a repeated attempt
-// are not. It is not for an engine that runs.
+// are not. It ends at a step that could not be sent. It is not for an engine
+// that runs.
 func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sight)) scenarios.Ending {
 	s := &Shopper{Shopper: drawn, Header: e.Header(drawn), journey: drawn.Walk()}
 	defer e.hangUp(s)
@@ -59,6 +60,11 @@ func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sig
 			sight.Said = s.lastWords()
 		}
 		show(sight)
+		if last.Unsent { // asking again would show the same
+			end := s.journey.End()
+			end.Outcome = last.Outcome
+			return end
+		}
 	}
 }
 
