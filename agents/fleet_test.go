@@ -253,7 +253,7 @@ func newFleet(t *testing.T, length string, workers int, change func(*coordinator
 	t.Cleanup(func() { books.Close() })
 	listening := make(chan string, 1)
 	c := coordinator.Config{
-		About: about, Plan: p, Books: books, Notes: books, Workers: workers, Wait: 10 * time.Second,
+		About: about, Plan: p, Store: books, Notes: books, Workers: workers, Wait: 10 * time.Second,
 		Name: "coordinator", Key: key, Gossip: "127.0.0.1:0", API: "127.0.0.1:0",
 		Lead: 300 * time.Millisecond, Lease: time.Second, Patience: time.Second,
 		Listening: func(join string) { listening <- join },

@@ -184,21 +184,6 @@ func (h *Histogram) Negative() uint64 {
 	return h.negative
 }
 
-// CountAbove is how many values were above d, to the resolution of the bucket
-// that d falls into: values that share d's bucket are not above it.
-func (h *Histogram) CountAbove(d time.Duration) (above uint64) {
-	if h == nil {
-		return 0
-	}
-	limit := bucketOf(int64(max(d, 0)))
-	for i, n := range h.buckets() {
-		if i > limit {
-			above += n
-		}
-	}
-	return above
-}
-
 // Quantile returns the value at rank ⌈q × Count⌉ of all values in rising order
 // (the nearest rank, at least the first), which is reported as the greatest
 // value of its bucket, though never beyond Max: up to 0.1 % too high, never too

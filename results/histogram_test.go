@@ -125,17 +125,11 @@ func TestExactFigures(t *testing.T) {
 	if want := time.Duration(3074457345618258603); h.Mean() != want { // ⌊(2 × (2^63 − 1) + 9) / 6⌋
 		t.Errorf("mean %d, want %d", h.Mean(), want)
 	}
-	h = recorded(int64(time.Millisecond), int64(2*time.Second), int64(3*time.Second))
-	for d, want := range map[time.Duration]uint64{-1: 3, 0: 3, time.Millisecond: 2, time.Second: 2, 2 * time.Second: 1, 3 * time.Second: 0, math.MaxInt64: 0} {
-		if got := h.CountAbove(d); got != want {
-			t.Errorf("CountAbove(%v) = %d, want %d", d, got, want)
-		}
-	}
 }
 
 func TestEmptyHistogram(t *testing.T) {
 	for _, h := range []*Histogram{nil, {}} {
-		if h.Count()+h.Negative()+h.CountAbove(0) != 0 || h.Quantile(0.5)+h.Mean()+h.Min()+h.Max() != 0 || h.Sum() != (Sum128{}) {
+		if h.Count()+h.Negative() != 0 || h.Quantile(0.5)+h.Mean()+h.Min()+h.Max() != 0 || h.Sum() != (Sum128{}) {
 			t.Errorf("an empty histogram is not all zeros: %v", h)
 		}
 		for range h.Buckets() {

@@ -15,7 +15,7 @@ func BenchmarkExchange(b *testing.B) {
 	books := &shelf{}
 	plan := testPlan(b, "10s")
 	c, err := New(Config{
-		About: results.About{ID: "bench"}, Plan: plan, Books: books, Notes: books,
+		About: results.About{ID: "bench"}, Plan: plan, Store: books, Notes: books,
 		Workers: 1, Key: make([]byte, 32),
 	})
 	if err != nil {

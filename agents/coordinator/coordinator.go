@@ -24,9 +24,9 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// Books keep what must survive the coordinator. When a call returns nil, it is
+// A Store keeps what must survive the coordinator. When a call returns nil, it is
 // on disk.
-type Books interface {
+type Store interface {
 	// Commit stores a snapshot and, unless it is nil, the lease state. A
 	// sequence that is stored already with other bytes is an error.
 	Commit(worker string, seq uint64, snapshot, state []byte) error
@@ -47,7 +47,7 @@ type Config struct {
 	About results.About // Started is set when it is known
 	Plan  *scenarios.Plan
 	Rules []verdict.Threshold // those with AbortOnFail are watched
-	Books Books
+	Store Store
 	Notes Notes
 
 	Workers int           // to wait for; at least 1
@@ -89,7 +89,7 @@ type Coordinator struct {
 // New returns the coordinator of a run. It does nothing yet: see Run.
 func New(c Config) (*Coordinator, error) {
 	var faults []error
-	if c.Plan == nil || c.Books == nil || c.Notes == nil {
+	if c.Plan == nil || c.Store == nil || c.Notes == nil {
 		faults = append(faults, errors.New("a plan, books and notes are needed"))
 	}
 	if c.Workers < 1 {

@@ -32,7 +32,7 @@ func (s *state) raise(at time.Duration, kind scenarios.Stop, why string) []actio
 		}
 		actions = append(actions, lost{all, 0, s.why})
 	}
-	return append(actions, save{s.fleet()})
+	return append(actions, save{s.leases()})
 }
 
 // conclude brings a run to its end, step by step.

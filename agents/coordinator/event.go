@@ -57,7 +57,7 @@ type (
 	// stored or unstored.
 	commit struct{ id string }
 	// save puts the lease state on disk before what follows is done.
-	save struct{ fleet fleet }
+	save struct{ leases leases }
 	// merge adds the exchange that was just stored to the run.
 	merge struct{ id string }
 	// answer ends an exchange, with a lease or an error that says why not.

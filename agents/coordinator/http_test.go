@@ -20,7 +20,7 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// shelf is Books and Notes in memory.
+// shelf is Store and Notes in memory.
 type shelf struct {
 	mu      sync.Mutex
 	full    bool
@@ -194,7 +194,7 @@ func (s *stub) send(seq uint64, e agents.Exchange) (int, agents.Lease, string) {
 
 func TestExchangeOverTLS(t *testing.T) {
 	books := &shelf{}
-	_, join, wait := leading(t, Config{Books: books, Notes: books, Workers: 1, Lead: 50 * time.Millisecond})
+	_, join, wait := leading(t, Config{Store: books, Notes: books, Workers: 1, Lead: 50 * time.Millisecond})
 	w := newStub(t, "worker-1", join)
 
 	status, body, err := w.do(w.id.ClientTLS(w.pinned), http.MethodGet, "/v1/plan", nil)
@@ -256,7 +256,7 @@ func TestExchangeOverTLS(t *testing.T) {
 
 func TestWhoIsTurnedAway(t *testing.T) {
 	books := &shelf{}
-	_, join, _ := leading(t, Config{Books: books, Notes: books, Workers: 1})
+	_, join, _ := leading(t, Config{Store: books, Notes: books, Workers: 1})
 	w, other := newStub(t, "worker-1", join), newStub(t, "worker-2", join)
 	stranger, err := membership.NewIdentity()
 	if err != nil {
@@ -304,7 +304,7 @@ func TestWhoIsTurnedAway(t *testing.T) {
 
 func TestLostWorkerIsAccountedFor(t *testing.T) {
 	books := &shelf{}
-	co, join, wait := leading(t, Config{Books: books, Notes: books, Workers: 1, Lease: 300 * time.Millisecond, Lead: time.Millisecond})
+	co, join, wait := leading(t, Config{Store: books, Notes: books, Workers: 1, Lease: 300 * time.Millisecond, Lead: time.Millisecond})
 	w := newStub(t, "worker-1", join)
 	w.put(1, results.Snapshot{})
 	w.put(2, results.Snapshot{Frontier: 4 * time.Second, Launched: 400})
@@ -332,7 +332,7 @@ func TestAbortingThreshold(t *testing.T) {
 		t.Fatal(err)
 	}
 	books := &shelf{}
-	_, join, wait := leading(t, Config{Books: books, Notes: books, Workers: 1, Rules: []verdict.Threshold{rule}, Lead: time.Millisecond})
+	_, join, wait := leading(t, Config{Store: books, Notes: books, Workers: 1, Rules: []verdict.Threshold{rule}, Lead: time.Millisecond})
 	w := newStub(t, "worker-1", join)
 	bad := []results.Series{{Metric: results.OrderSuccess.Name, Tags: results.Tags{Stage: "only"}, Count: 100, Good: 10}}
 	w.put(1, results.Snapshot{})

@@ -187,7 +187,7 @@ func (s *state) close(n *node, why string) []action {
 	if s.why != "" {
 		why = s.why
 	}
-	actions := []action{save{s.fleet()}, note{id: n.id, name: n.name, fate: n.Fate, slots: len(n.spans)}}
+	actions := []action{save{s.leases()}, note{id: n.id, name: n.name, fate: n.Fate, slots: len(n.spans)}}
 	if len(n.spans) > 0 && n.Frontier < s.end {
 		actions = append(actions, lost{n.spans, n.Frontier, why})
 	}
@@ -255,7 +255,7 @@ func (s *state) start(at time.Duration, ready []*node) []action {
 		n.spans = shares[n.id]
 		notes = append(notes, note{id: n.id, name: n.name, slots: len(n.spans)})
 	}
-	return append([]action{save{s.fleet()}, begin{s.zero}}, notes...)
+	return append([]action{save{s.leases()}, begin{s.zero}}, notes...)
 }
 
 // open returns the workers that are part of the run, in order of arrival.

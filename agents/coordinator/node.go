@@ -63,9 +63,9 @@ func (n *node) idle(end scenarios.Mark) bool {
 	return n.Launched == n.Ended && (len(n.spans) == 0 || n.Frontier >= end)
 }
 
-// fleet is what must survive of a run beside its snapshots, from which the
+// leases are what must survive of a run beside its snapshots, from which the
 // records of the workers can be computed.
-type fleet struct {
+type leases struct {
 	Term    uint64            `cbor:"1,keyasint"`
 	Started bool              `cbor:"2,keyasint"`
 	Zero    time.Duration     `cbor:"3,keyasint"` // on the boot clock
@@ -84,9 +84,9 @@ type tenure struct {
 	Spans  []scenarios.Span `cbor:"5,keyasint,omitempty"`
 }
 
-// fleet returns the present state of that.
-func (s *state) fleet() fleet {
-	f := fleet{
+// leases returns the present state of that.
+func (s *state) leases() leases {
+	f := leases{
 		Term: s.term, Started: s.started, Zero: s.zero, Version: s.version,
 		Stop: s.stop, Why: s.why, Workers: make(map[string]tenure, len(s.nodes)),
 	}
@@ -96,8 +96,8 @@ func (s *state) fleet() fleet {
 	return f
 }
 
-// encode returns the form in which a fleet is stored.
-func (f fleet) encode() ([]byte, error) {
+// encode returns the form in which they are stored.
+func (f leases) encode() ([]byte, error) {
 	b, err := cbor.Marshal(f)
 	if err != nil {
 		return nil, fmt.Errorf("encode lease state: %w", err)

@@ -87,15 +87,15 @@ func (c *Coordinator) perform(actions []action, p *parcel) *answer {
 	for _, a := range actions {
 		switch a := a.(type) {
 		case commit:
-			if p.err = c.Books.Commit(a.id, p.exchange.Seq, p.exchange.Snapshot, nil); p.err != nil {
+			if p.err = c.Store.Commit(a.id, p.exchange.Seq, p.exchange.Snapshot, nil); p.err != nil {
 				c.Log.Error("exchange not stored", "worker", p.exchange.Name, "seq", p.exchange.Seq, "err", p.err)
 				return c.perform(c.state.step(unstored(a)), p)
 			}
 			reply = c.perform(c.state.step(stored{c.clock(), a.id}), p)
 		case save:
-			state, err := a.fleet.encode()
+			state, err := a.leases.encode()
 			if err == nil {
-				err = c.Books.Save(state)
+				err = c.Store.Save(state)
 			}
 			c.keep(err)
 		case merge:

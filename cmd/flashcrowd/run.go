@@ -142,7 +142,7 @@ func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about 
 	lost := make(chan error, 1)
 	gone := make(chan struct{})
 	c, err := coordinator.New(coordinator.Config{
-		About: about, Plan: plan, Rules: plan.Campaign.Thresholds, Books: kept, Notes: kept,
+		About: about, Plan: plan, Rules: plan.Campaign.Thresholds, Store: kept, Notes: kept,
 		Workers: f.workers, Name: "coordinator", Key: key, Gossip: "127.0.0.1:0", API: "127.0.0.1:0",
 		Listening: func(join string) {
 			for n := range f.workers {

@@ -114,13 +114,6 @@ func (e *Engine) Lease(l Lease) {
 	e.alarm()
 }
 
-// Live returns how many shoppers are launched and have not ended.
-func (e *Engine) Live() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.live
-}
-
 // Run runs the crowd until it is told Done, until nothing is left when Alone,
 // or until ctx ends, which cancels what is in flight. It returns when every
 // shopper's goroutine has, so that no fact comes after it.
