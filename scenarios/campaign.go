@@ -81,12 +81,19 @@ type Target struct {
 
 // Endpoint is one protocol of a target.
 type Endpoint struct {
-	Protocol string `json:"protocol,omitempty"` // openai, wxpay-favor, ucp
+	Protocol string `json:"protocol,omitempty"` // openai, wxpay-favor, ucp, acp
 	Version  string `json:"version,omitempty"`
 	Path     string `json:"path,omitempty"`     // prefix before the protocol's own paths
 	Model    string `json:"model,omitempty"`    // chat
 	StockID  string `json:"stock_id,omitempty"` // coupons
+	Currency string `json:"currency,omitempty"` // checkout: ISO 4217 in capitals; empty: CNY
 }
+
+// delegates says whether a checkout has a card made a token before it pays.
+func (e Endpoint) delegates() bool { return e.Protocol == "acp" }
+
+// takesCodes says whether a checkout has a place for a discount code.
+func (e Endpoint) takesCodes() bool { return e.Protocol != "acp" || e.Version != "2025-09-29" }
 
 // Limits are what the campaign may do at most; 0 means no limit.
 type Limits struct {
@@ -112,7 +119,7 @@ func Protocols(endpoint string) []string {
 	case "coupons":
 		return []string{"wxpay-favor"}
 	case "checkout":
-		return []string{"ucp"}
+		return []string{"ucp", "acp"}
 	}
 	return nil
 }
@@ -120,8 +127,11 @@ func Protocols(endpoint string) []string {
 // Versions lists the versions of a protocol, the default first; none for a
 // protocol without versions.
 func Versions(protocol string) []string {
-	if protocol == "ucp" {
-		return []string{"2026-04-08"}
+	switch protocol {
+	case "ucp":
+		return []string{"2026-04-08", "2026-01-11"}
+	case "acp":
+		return []string{"2026-04-17", "2025-09-29"}
 	}
 	return nil
 }

@@ -167,7 +167,7 @@ func TestRules(t *testing.T) {
 		{"path: /v1", "path: v1/", "target.chat.path: "},
 		{", model: m", "", "14:9: target.chat.model: is missing"},
 		{", stock_id: s", "", "15:12: target.coupons.stock_id: is missing"},
-		{"path: /ucp", "version: 2025-01-01", `16:38: target.checkout.version: ucp has no version "2025-01-01" (known: 2026-04-08)`},
+		{"path: /ucp", "version: 2025-01-01", `16:38: target.checkout.version: ucp has no version "2025-01-01" (known: 2026-04-08, 2026-01-11)`},
 		{"path: /ucp", "model: x", `16:29: target.checkout: unknown key "model"`},
 		{"5000/s", "500", "17:20: limits.arrivals: must be a rate"},
 		{"5000/s", "0/s", "17:20: limits.arrivals: must be a rate"},

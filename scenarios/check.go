@@ -284,6 +284,9 @@ func (k *checker) endpoint(name string, e Endpoint, needed bool) {
 	if p := e.Path; p != "" && (p[0] != '/' || strings.HasSuffix(p, "/") || strings.ContainsAny(p, "?#\\ \t\r\n")) {
 		k.fault(path+".path", "/v1", "%q must begin with / and not end with it, without query and spaces", clip(p, 60))
 	}
+	if c := e.Currency; c != "" && (len(c) != 3 || strings.ContainsFunc(c, func(r rune) bool { return r < 'A' || r > 'Z' })) {
+		k.fault(path+".currency", "CNY", "%q is not three capital letters", clip(c, 60))
+	}
 	k.secrets(path+".path", e.Path)
 	k.secrets(path+".model", e.Model)
 	k.secrets(path+".stock_id", e.StockID)

@@ -40,8 +40,11 @@ type walk struct {
 	index   int // of the step asked for last
 	attempt int // of that step
 
-	coupon  string
-	session string
+	coupon   string
+	session  string
+	token    string // what paying was delegated to
+	amount   int64  // the checkout's total, as told last
+	currency string
 	end     Ending
 }
 
@@ -54,9 +57,8 @@ func (w *walk) Next(last Result) (Step, bool) {
 		w.begun = true
 		return w.step(), true
 	case last.Outcome == results.OK:
-		w.take(last)
-		return w.advance()
-	case last.Outcome == results.Rejected && w.steps[w.index] == Claim:
+		return w.take(last)
+	case last.Outcome == results.Rejected && w.kind() == Claim:
 		return w.advance() // sold out, or had enough: it buys without
 	}
 	if w.attempt < w.shopper.Persona.tries(last.Outcome) {
@@ -70,22 +72,38 @@ func (w *walk) Next(last Result) (Step, bool) {
 	return w.leave(last.Outcome)
 }
 
-// take keeps what an answer gave.
-func (w *walk) take(r Result) {
-	switch w.steps[w.index] {
+// kind returns what the current step does. Where the target delegates payment,
+// that comes before completing, whatever the journey.
+func (w *walk) kind() StepKind {
+	k := w.steps[w.index]
+	if k == Complete && w.token == "" && w.shopper.plan.Target.Checkout.delegates() {
+		return Delegate
+	}
+	return k
+}
+
+// take keeps what an answer gave, and goes on.
+func (w *walk) take(r Result) (Step, bool) {
+	switch w.kind() {
 	case Claim:
 		w.coupon, w.end.Claimed = r.Coupon, true
 	case Create:
-		w.session = r.Session
+		w.session, w.amount, w.currency = r.Session, r.Amount, r.Currency
+	case Update:
+		w.amount, w.currency = r.Amount, r.Currency
+	case Delegate:
+		w.token, w.attempt = r.Token, 0
+		return w.step(), true // the agent's doing: nobody thinks in between
 	case Complete:
 		w.end.Ordered = true
-	case Turn, Update: // nothing to keep
+	case Turn: // nothing to keep
 	}
+	return w.advance()
 }
 
 // skips says whether a step has nothing to do.
 func (w *walk) skips(k StepKind) bool {
-	return k == Claim && w.shopper.plan.Target.Coupons.Protocol == "" || k == Update && w.coupon == ""
+	return k == Claim && w.shopper.plan.Target.Coupons.Protocol == "" || k == Update && (w.coupon == "" || !w.shopper.plan.Target.Checkout.takesCodes())
 }
 
 func (w *walk) advance() (Step, bool) {
@@ -108,11 +126,20 @@ func (w *walk) leave(o results.Outcome) (Step, bool) {
 	return Step{}, false
 }
 
+// delegation is added to the index of the completion that a delegation is for:
+// it has no place of its own, so that the same shopper draws the same think
+// times and keys whatever its target's protocol.
+const delegation = 128
+
 // step returns the current step, without its think time.
 func (w *walk) step() Step {
+	kind, index := w.kind(), w.index
+	if kind == Delegate {
+		index += delegation
+	}
 	s := Step{
-		Kind: w.steps[w.index], Index: w.index, Attempt: w.attempt,
-		Key:    w.shopper.Key(w.index, 0),
+		Kind: kind, Index: index, Attempt: w.attempt,
+		Key:    w.shopper.Key(index, 0),
 		Answer: w.shopper.Persona.Answer,
 	}
 	switch s.Kind {
@@ -122,8 +149,10 @@ func (w *walk) step() Step {
 		s.Item = w.shopper.item()
 	case Update:
 		s.Session, s.Coupon, s.Item = w.session, w.coupon, w.shopper.item() // an update replaces the whole
+	case Delegate:
+		s.Session, s.Amount, s.Currency = w.session, w.amount, w.currency
 	case Complete:
-		s.Session = w.session
+		s.Session, s.Token = w.session, w.token
 	case Claim: // the key says it all
 	}
 	return s

@@ -209,7 +209,7 @@ func (r *reader) target(f field) Target {
 	}
 	t.Chat = r.endpoint(fields["chat"], "protocol", "path", "model")
 	t.Coupons = r.endpoint(fields["coupons"], "protocol", "path", "stock_id")
-	t.Checkout = r.endpoint(fields["checkout"], "protocol", "version", "path")
+	t.Checkout = r.endpoint(fields["checkout"], "protocol", "version", "path", "currency")
 	return t
 }
 
@@ -217,7 +217,7 @@ func (r *reader) endpoint(f field, known ...string) Endpoint {
 	var e Endpoint
 	fields := r.mapping(f, known...)
 	for key, to := range map[string]*string{
-		"protocol": &e.Protocol, "version": &e.Version, "path": &e.Path, "model": &e.Model, "stock_id": &e.StockID,
+		"protocol": &e.Protocol, "version": &e.Version, "path": &e.Path, "model": &e.Model, "stock_id": &e.StockID, "currency": &e.Currency,
 	} {
 		if slices.Contains(known, key) {
 			r.text(fields[key], to)

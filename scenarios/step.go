@@ -15,9 +15,10 @@ const (
 	Create                       // open a checkout
 	Update                       // put the discount code into it
 	Complete                     // pay: the step that makes the order
+	Delegate                     // before paying, where the protocol has it: have the card made a token for this checkout alone
 )
 
-var stepNames = [...]string{Turn: "turn", Claim: "claim", Create: "create", Update: "update", Complete: "complete"}
+var stepNames = [...]string{Turn: "turn", Claim: "claim", Create: "create", Update: "update", Complete: "complete", Delegate: "delegate"}
 
 // String returns the step's name as tags, files and reports spell it.
 func (k StepKind) String() string {
@@ -41,9 +42,13 @@ type Step struct {
 	Answer     time.Duration // patience for the whole answer
 
 	Say     string // a turn: the user's line
-	Session string // update, complete: the checkout's id
+	Session string // update, delegate, complete: the checkout's id
 	Coupon  string // update: the code to apply
 	Item    Item   // create, update: what is bought
+
+	Token    string // complete: what paying was delegated to, if it was
+	Amount   int64  // delegate: what may be taken at most, minor units
+	Currency string // delegate: of the amount, ISO 4217 in capitals
 }
 
 // An Item is what a shopper buys.
@@ -69,11 +74,12 @@ type Result struct {
 
 	RetryAfter time.Duration // what the backend asked for; 0 if it did not say
 	Coupon     string        // claim: the coupon's id
-	Session    string        // create: the checkout's id
+	Session    string        // create, update, complete: the checkout's id
+	Token      string        // delegate: what pays
 	Order      string        // complete: the order's id
 	Redeemed   string        // update, complete: the code that stands as applied
-	Amount     int64         // complete: the order's total, minor units
-	Currency   string
+	Amount     int64         // create, update, complete: the total, minor units
+	Currency   string        // of the amount, ISO 4217 in capitals; empty: no total was told
 }
 
 // A Journey walks a shopper from step to step. It is pure: the same results

@@ -1,61 +1,96 @@
 // Package checkout opens a checkout, puts the coupon into it and pays.
 //
-// UCP is the Universal Commerce Protocol 2026-04-08 over REST. It says no in
-// the body of a 200, so the outcome comes from there; see classify.go.
+// It speaks UCP, the Universal Commerce Protocol (ucp.go), and ACP, the Agentic
+// Commerce Protocol (acp.go), over REST. Both have the same operations and both
+// say no in the body of a 200, so one set of rules decides what an answer means
+// (classify.go); a dialect is how requests are spelled, and what of an answer
+// is spelled differently.
 package checkout
 
 import (
-	"net/url"
+	"cmp"
 	"strings"
 	"time"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// UCP carries out create, update and complete. It is shared by all shoppers.
-type UCP struct {
-	path string // of the sessions
+// A Checkout carries out create, update, delegate and complete. It is shared by
+// all shoppers.
+type Checkout struct {
+	dialect dialect
+	path    string // of the endpoint
 }
 
-// New returns the protocol for an endpoint; its path is used.
-func New(e scenarios.Endpoint) *UCP {
-	return &UCP{path: strings.TrimSuffix(e.Path, "/") + "/checkout-sessions"}
+// A dialect is one version of one protocol.
+type dialect interface {
+	// head appends the head lines that only this protocol has.
+	head(b []byte) []byte
+	// request renders a step: its method, path behind the endpoint's, and body.
+	request(s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte)
+	// envelope looks at what is around a checkout in an answer of a 2xx. It
+	// returns why the business did not do it, if it says so there, or, with
+	// false, why this is no answer of the protocol.
+	envelope(answer gjson.Result) (no string, ok bool)
+	// state says what a checkout's status means.
+	state(status string) state
+}
+
+// New returns the protocol for an endpoint: its name, version, path and
+// currency are used.
+func New(e scenarios.Endpoint) *Checkout {
+	c := &Checkout{path: e.Path}
+	currency := cmp.Or(e.Currency, "CNY")
+	switch {
+	case e.Protocol == "acp":
+		c.dialect = acp{version: e.Version, currency: strings.ToLower(currency)}
+	case e.Version == "2026-01-11":
+		c.dialect = ucpJanuary{currency: currency}
+	default:
+		c.dialect = ucp{}
+	}
+	return c
 }
 
 // maxBody is how much of an answer is read.
 const maxBody = 1 << 20
 
 // Do implements crowd.Protocol.
-func (u *UCP) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
+func (p *Checkout) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
 	start := time.Now()
-	req := wire.Request{
-		Method: "POST", Path: u.path, Header: s.Header, Extra: extra(step),
+	method, path, body := p.dialect.request(s, step)
+	resp, err := c.Do(&wire.Request{
+		Method: method, Path: p.path + path, Header: s.Header, Extra: p.extra(step), Body: [][]byte{body},
 		First: start.Add(step.Answer), Deadline: start.Add(step.Answer),
-	}
-	session := "/" + url.PathEscape(step.Session)
-	switch step.Kind {
-	case scenarios.Update:
-		req.Method, req.Path = "PUT", req.Path+session
-		req.Body = [][]byte{appendUpdate(nil, step)}
-	case scenarios.Complete:
-		req.Path += session + "/complete"
-		req.Body = [][]byte{appendComplete(nil, s)}
-	default:
-		req.Body = [][]byte{appendCreate(nil, step)}
-	}
-	resp, err := c.Do(&req)
+	})
 	if err != nil {
 		return lost(err)
 	}
-	body, err := resp.ReadAll(maxBody)
+	answer, err := resp.ReadAll(maxBody)
 	if err != nil {
 		return lost(err)
 	}
-	r := classify(step, resp.Status, body)
+	r := classify(p.dialect, step, resp.Status, answer)
 	r.End, r.RetryAfter = resp.At, wire.RetryAfter(resp, resp.At)
 	return r
+}
+
+// extra renders the head lines of one request. The request id is the key: what
+// is sent twice is one intent, and the trace tells the attempts apart.
+func (p *Checkout) extra(step scenarios.Step) []byte {
+	key := step.Key.String()
+	b := append(make([]byte, 0, 384), "Content-Type: application/json\r\nAccept: application/json\r\n"...)
+	b = p.dialect.head(b)
+	b = append(b, "Request-Id: "...)
+	b = append(b, key...)
+	b = append(b, "\r\nIdempotency-Key: "...)
+	b = append(b, key...)
+	b = append(b, "\r\n"...)
+	return wire.TraceParent(b, step.Key, step.Attempt)
 }
 
 // lost is the result when the wire failed.
@@ -63,4 +98,4 @@ func lost(err error) scenarios.Result {
 	return scenarios.Result{Outcome: wire.Outcome(err), Why: err.Error(), End: time.Now()}
 }
 
-var _ crowd.Protocol = (*UCP)(nil)
+var _ crowd.Protocol = (*Checkout)(nil)

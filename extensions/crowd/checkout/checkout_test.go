@@ -3,6 +3,7 @@ package checkout
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,14 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-var endpoint = scenarios.Endpoint{Path: "/ucp"}
+var (
+	endpoint        = scenarios.Endpoint{Protocol: "ucp", Version: "2026-04-08", Path: "/ucp"}
+	endpointJanuary = scenarios.Endpoint{Protocol: "ucp", Version: "2026-01-11", Path: "/ucp"}
+	endpointACP     = scenarios.Endpoint{Protocol: "acp", Version: "2026-04-17", Path: "/acp"}
+	endpointEarly   = scenarios.Endpoint{Protocol: "acp", Version: "2025-09-29", Path: "/acp", Currency: "USD"}
+
+	endpoints = []scenarios.Endpoint{endpoint, endpointJanuary, endpointACP, endpointEarly}
+)
 
 func step(k scenarios.StepKind) scenarios.Step {
 	s := scenarios.Step{Kind: k, Index: int(k) + 2, Key: key(int(k) + 2), Answer: patience}
@@ -23,6 +31,12 @@ func step(k scenarios.StepKind) scenarios.Step {
 	}
 	if k != scenarios.Create {
 		s.Session = "cs/1 %"
+	}
+	switch k {
+	case scenarios.Delegate:
+		s.Amount, s.Currency = 500, "CNY"
+	case scenarios.Complete:
+		s.Token = "vt_\"1"
 	}
 	return s
 }
@@ -42,14 +56,17 @@ const (
 	order   = `,"order":{"id":"ord_1","permalink_url":"https://shop.invalid/1"}`
 )
 
-var answers = []struct {
+// exchange is an answer to a step and what it comes to.
+type exchange struct {
 	name   string
 	kind   scenarios.StepKind
 	status int
 	body   string
 	want   results.Outcome
 	why    string // part of it
-}{
+}
+
+var answers = []exchange{
 	{"opened", scenarios.Create, 201, session("ready_for_complete", ""), results.OK, ""},
 	{"opened, incomplete", scenarios.Create, 200, session("incomplete", saying("warning", "final_sale", "")), results.OK, ""},
 	{"opened without ucp.status", scenarios.Create, 201, strings.Replace(session("incomplete", ""), `,"status":"success"`, "", 1), results.OK, ""},
@@ -95,8 +112,31 @@ var answers = []struct {
 	{"half", scenarios.Complete, 200, session("completed", order)[:60], results.Malformed, "JSON"},
 }
 
+// january is an answer as UCP 2026-01-11 has it: no ucp.status, capabilities as
+// an array, discounts without a sign.
+func january(s string) string {
+	return strings.NewReplacer(`"2026-04-08","status":"success"`, `"2026-01-11","capabilities":[{"name":"dev.ucp.shopping.checkout","version":"2026-01-11"}]`, "-2500", "2500").Replace(s)
+}
+
 func TestOutcomes(t *testing.T) {
-	for _, test := range answers {
+	t.Run(endpoint.Version, func(t *testing.T) { outcomes(t, endpoint, answers) })
+	t.Run(endpointJanuary.Version, func(t *testing.T) {
+		table := slices.Clone(answers)
+		for i := range table {
+			table[i].body = january(table[i].body)
+		}
+		outcomes(t, endpointJanuary, table)
+	})
+	t.Run("acp", func(t *testing.T) {
+		for _, e := range []scenarios.Endpoint{endpointACP, endpointEarly} {
+			t.Run(e.Version, func(t *testing.T) { outcomes(t, e, append(slices.Clone(answersACP), answersOf(e)...)) })
+		}
+	})
+}
+
+// outcomes holds a table against a real server.
+func outcomes(t *testing.T, endpoint scenarios.Endpoint, table []exchange) {
+	for _, test := range table {
 		t.Run(test.name, func(t *testing.T) {
 			c := dial(t, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Retry-After", "2")
@@ -122,13 +162,13 @@ func TestGives(t *testing.T) {
 		body string
 		want scenarios.Result
 	}{
-		{scenarios.Create, session("incomplete", ""), scenarios.Result{Outcome: results.OK, Session: "cs/1 %"}},
-		{scenarios.Update, session("ready_for_complete", applies), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Redeemed: `CARD"1`}},
+		{scenarios.Create, session("incomplete", ""), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Amount: 500, Currency: "CNY"}},
+		{scenarios.Update, session("ready_for_complete", applies), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Redeemed: `CARD"1`, Amount: 500, Currency: "CNY"}},
 		{scenarios.Complete, session("completed", order+applies), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Redeemed: `CARD"1`, Order: "ord_1", Amount: 500, Currency: "CNY"}},
 		{scenarios.Complete, session("completed", order), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Order: "ord_1", Amount: 500, Currency: "CNY"}},
 		{scenarios.Complete, strings.Replace(session("completed", order), ":500}", ":5.5}", 1), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Order: "ord_1", Why: "completed, without a total in a currency"}},
 	} {
-		if r := classify(step(test.kind), 200, []byte(test.body)); r != test.want {
+		if r := classify(ucp{}, step(test.kind), 200, []byte(test.body)); r != test.want {
 			t.Errorf("%v %s:\n%+v, want\n%+v", test.kind, test.body, r, test.want)
 		}
 	}
@@ -162,13 +202,15 @@ func TestBrokenWire(t *testing.T) {
 }
 
 func FuzzClassify(f *testing.F) {
-	for _, a := range answers {
-		f.Add(uint8(a.kind), a.status, []byte(a.body))
+	for i := range endpoints {
+		for _, a := range append(slices.Clone(answers), answersACP...) {
+			f.Add(uint8(i*4)+uint8(a.kind-scenarios.Create), a.status, []byte(a.body))
+		}
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, status int, body []byte) {
-		s := step(scenarios.Create + scenarios.StepKind(kind%3))
-		r := classify(s, status, body)
-		if len(r.Session) > longest || len(r.Order) > longest || len(r.Redeemed) > longest || len(r.Currency) > 3 {
+		s := step(scenarios.Create + scenarios.StepKind(kind%4))
+		r := classify(New(endpoints[int(kind/4)%len(endpoints)]).dialect, s, status, body)
+		if len(r.Session) > longest || len(r.Order) > longest || len(r.Redeemed) > longest || len(r.Currency) > 3 || len(r.Token) > longest {
 			t.Fatalf("unbounded: %+v", r)
 		}
 		if r.Outcome != results.OK {
@@ -177,12 +219,14 @@ func FuzzClassify(f *testing.F) {
 			}
 			return
 		}
-		proven := status >= 200 && status <= 299 && r.Session != ""
+		proven := status >= 200 && status <= 299 && (r.Session != "") != (r.Token != "")
 		switch s.Kind {
 		case scenarios.Update:
 			proven = proven && strings.EqualFold(r.Redeemed, s.Coupon)
 		case scenarios.Complete:
 			proven = proven && r.Order != ""
+		case scenarios.Delegate:
+			proven = proven && r.Token != ""
 		}
 		if !proven {
 			t.Fatalf("%v: %d %q is %+v", s.Kind, status, body, r)

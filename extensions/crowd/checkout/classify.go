@@ -13,9 +13,20 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
+// A state is what the status of a checkout means for the next step.
+type state int
+
+const (
+	unknown state = iota // not a status of the protocol
+	open                 // can be changed, and completed once it is ready
+	stuck                // over, or not to be completed by a shopper alone
+	busy                 // being completed: may yet become an order
+	done                 // an order
+)
+
 // classify says what an answer to a step means. Statuses beyond 2xx are for
 // requests that the business never saw; within, the body decides.
-func classify(step scenarios.Step, status int, body []byte) scenarios.Result {
+func classify(d dialect, step scenarios.Step, status int, body []byte) scenarios.Result {
 	object := utf8.Valid(body) && gjson.ValidBytes(body)
 	answer := gjson.Result{}
 	if object {
@@ -28,27 +39,42 @@ func classify(step scenarios.Step, status int, body []byte) scenarios.Result {
 	if !object {
 		return malformed("no JSON object")
 	}
-	if !answer.Get("ucp").IsObject() {
-		return malformed("no ucp object")
+	no, ok := d.envelope(answer)
+	if !ok {
+		return malformed(no)
 	}
-	if why := saysNo(answer); why != "" {
-		return scenarios.Result{Outcome: results.Rejected, Why: why}
+	if why := message(answer, "error"); why != "" {
+		no = why
+	}
+	if no != "" {
+		return scenarios.Result{Outcome: results.Rejected, Why: no}
 	}
 	id := answer.Get("id")
 	switch {
 	case id.Type != gjson.String || id.Str == "" || id.Str == "." || id.Str == ".." || len(id.Str) > longest:
 		return malformed("no id that could stand in a path")
+	case step.Kind == scenarios.Delegate:
+		return scenarios.Result{Outcome: results.OK, Token: strings.Clone(id.Str)}
 	case step.Kind != scenarios.Create && id.Str != step.Session:
 		return malformed("the answer is about another session: " + wire.Clip(id.Str))
 	}
 	r := scenarios.Result{Session: strings.Clone(id.Str)}
-	switch step.Kind {
-	case scenarios.Update:
+	is := answer.Get("status").Str
+	stands := d.state(is)
+	switch {
+	case stands == unknown:
+		return malformed("a checkout with the status " + wire.Clip(is))
+	case step.Kind == scenarios.Update:
 		updated(&r, answer, step.Coupon)
-	case scenarios.Complete:
+	case step.Kind == scenarios.Complete && stands == done:
 		completed(&r, answer)
+	case step.Kind == scenarios.Create && stands == open:
+		r.Outcome = results.OK
+		priced(&r, answer)
+	case stands == open || stands == stuck: // open: was asked to complete, and did not
+		r.Outcome, r.Why = results.Rejected, "the checkout is "+is
 	default:
-		created(&r, answer)
+		r.Outcome, r.Why = results.Unclassified, "the checkout is "+is
 	}
 	return r
 }
@@ -56,13 +82,18 @@ func classify(step scenarios.Step, status int, body []byte) scenarios.Result {
 // longest is the most bytes of an id or a code; it goes into the next request.
 const longest = 256
 
+// inFlight is ACP's code for a request whose first attempt still runs: with a
+// 409, it asks to come again after Retry-After. Other 409s and the 422 of a key
+// that stood for something else are clear noes.
+const inFlight = "idempotency_in_flight"
+
 // declined is an answer with a status that is no success.
 func declined(status int, object bool, answer gjson.Result) scenarios.Result {
 	r := scenarios.Result{Why: fmt.Sprintf("HTTP %d", status)}
+	code := ""
 	if object {
-		code := answer.Get("code").String()
-		if code == "" {
-			code = saysNo(answer)
+		if code = answer.Get("code").String(); code == "" {
+			code = message(answer, "error")
 		}
 		if code != "" {
 			r.Why += ": " + wire.Clip(code)
@@ -71,7 +102,7 @@ func declined(status int, object bool, answer gjson.Result) scenarios.Result {
 	switch {
 	case status == 429:
 		r.Outcome = results.RateLimited
-	case status == 408, status >= 500:
+	case status == 408, status >= 500, status == 409 && code == inFlight:
 		r.Outcome = results.Unavailable
 	case !object:
 		r.Outcome = results.Malformed
@@ -81,23 +112,8 @@ func declined(status int, object bool, answer gjson.Result) scenarios.Result {
 	return r
 }
 
-// saysNo returns the reason why the business did not do it; empty if it does
-// not say no.
-func saysNo(answer gjson.Result) string {
-	if code := message(answer, "error"); code != "" {
-		return code
-	}
-	switch status := answer.Get("ucp.status"); {
-	case status.Str == "error":
-		return "ucp.status is error, without a message"
-	case status.Exists() && status.Str != "success":
-		return "ucp.status is " + wire.Clip(status.String())
-	}
-	return ""
-}
-
-// message returns the code of the first message of a type, with the severity
-// if it has one.
+// message returns the code of the first message of a type, with what can
+// be done about it: UCP calls that severity, ACP resolution.
 func message(answer gjson.Result, kind string) string {
 	found := ""
 	answer.Get("messages").ForEach(func(_, m gjson.Result) bool {
@@ -108,21 +124,16 @@ func message(answer gjson.Result, kind string) string {
 			found = kind + " without a code"
 		}
 		found = wire.Clip(found)
-		if severity := m.Get("severity").Str; severity != "" {
-			found += " (" + wire.Clip(severity) + ")"
+		hint := m.Get("resolution").Str
+		if hint == "" {
+			hint = m.Get("severity").Str
+		}
+		if hint != "" {
+			found += " (" + wire.Clip(hint) + ")"
 		}
 		return false
 	})
 	return found
-}
-
-func created(r *scenarios.Result, answer gjson.Result) {
-	switch status := answer.Get("status").Str; status {
-	case "incomplete", "ready_for_complete":
-		r.Outcome = results.OK
-	default:
-		unexpected(r, status)
-	}
 }
 
 // updated is OK when the code stands among the discounts that were applied: a
@@ -130,46 +141,40 @@ func created(r *scenarios.Result, answer gjson.Result) {
 func updated(r *scenarios.Result, answer gjson.Result, code string) {
 	if r.Redeemed = applied(answer, code); r.Redeemed != "" {
 		r.Outcome = results.OK
+		priced(r, answer)
 		return
 	}
 	r.Outcome = results.Rejected
 	if r.Why = message(answer, "warning"); r.Why == "" {
+		r.Why = wire.Clip(answer.Get("discounts.rejected.0.reason").String())
+	}
+	if r.Why == "" {
 		r.Why = "the code was not applied, and no message says why"
 	}
 }
 
+// completed is OK when there is an order, also if what it costs is not told.
 func completed(r *scenarios.Result, answer gjson.Result) {
 	order := answer.Get("order.id")
-	switch status := answer.Get("status").Str; {
-	case status != "completed":
-		unexpected(r, status)
-		return
-	case order.Type != gjson.String || order.Str == "" || len(order.Str) > longest:
+	if order.Type != gjson.String || order.Str == "" || len(order.Str) > longest {
 		*r = malformed("completed, without an order's id")
 		return
 	}
 	r.Outcome, r.Order, r.Redeemed = results.OK, strings.Clone(order.Str), applied(answer, "")
-	amount, ok := total(answer)
-	currency := answer.Get("currency").Str
-	if !ok || len(currency) != 3 {
-		r.Why = "completed, without a total in a currency" // there is an order all the same
-		return
+	if !priced(r, answer) {
+		r.Why = "completed, without a total in a currency"
 	}
-	r.Amount, r.Currency = amount, strings.Clone(currency)
 }
 
-// unexpected is a status in which the step does not leave a checkout.
-func unexpected(r *scenarios.Result, status string) {
-	r.Why = "the checkout is " + wire.Clip(status)
-	switch status {
-	case "requires_escalation", "canceled",
-		"incomplete", "ready_for_complete": // was asked to complete, and did not
-		r.Outcome = results.Rejected
-	case "complete_in_progress", "completed":
-		r.Outcome = results.Unclassified
-	default:
-		*r = malformed("a checkout with the status " + wire.Clip(status))
+// priced takes the total with its currency, and says whether both are there.
+func priced(r *scenarios.Result, answer gjson.Result) bool {
+	amount, ok := total(answer)
+	currency := answer.Get("currency").Str
+	if !ok || len(currency) != 3 || strings.ContainsFunc(currency, func(r rune) bool { return r|0x20 < 'a' || r|0x20 > 'z' }) {
+		return false
 	}
+	r.Amount, r.Currency = amount, strings.ToUpper(currency)
+	return true
 }
 
 // applied returns the code as it stands among the applied discounts: the one

@@ -1,0 +1,147 @@
+package checkout
+
+import (
+	"net/url"
+	"strconv"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// ucp is UCP 2026-04-08.
+type ucp struct{}
+
+// agent is where a business could read who calls. It can't be reached, on
+// purpose: a profile that is fetched for each request would be load on
+// something else than the target.
+const agent = "UCP-Agent: profile=\"https://flashcrowd.invalid/.well-known/ucp\"\r\n"
+
+func (ucp) head(b []byte) []byte { return append(b, agent...) }
+
+func (ucp) request(s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
+	method, path = ucpRoute(step)
+	switch step.Kind {
+	case scenarios.Update:
+		// An update replaces the whole, so the lines are in it again.
+		body = appendLines(append(body, '{'), step.Item)
+		body = append(appendCode(append(body, ','), step.Coupon), '}')
+	case scenarios.Complete:
+		body = appendInstrument(body, s.User.String())
+	default:
+		body = append(appendLines(append(body, '{'), step.Item), '}')
+	}
+	return method, path, body
+}
+
+// ucpRoute returns the method and the path of a step.
+func ucpRoute(step scenarios.Step) (method, path string) {
+	const sessions = "/checkout-sessions"
+	switch step.Kind {
+	case scenarios.Update:
+		return "PUT", sessions + "/" + url.PathEscape(step.Session)
+	case scenarios.Complete:
+		return "POST", sessions + "/" + url.PathEscape(step.Session) + "/complete"
+	}
+	return "POST", sessions
+}
+
+// appendInstrument appends the body that pays, with a card that the handler of
+// a sandbox made a token of.
+func appendInstrument(b []byte, user string) []byte {
+	b = append(b, `{"payment":{"instruments":[{"id":"card_`...)
+	b = append(b, user...)
+	b = append(b, `","handler_id":"sandbox","type":"card","selected":true,"display":{"brand":"visa","last_digits":"4242"},"credential":{"type":"token","token":"tok_`...)
+	b = append(b, user...)
+	return append(b, `"}}]}}`...)
+}
+
+func appendLines(b []byte, item scenarios.Item) []byte {
+	b = append(b, `"line_items":[{"item":{"id":`...)
+	b = gjson.AppendJSONString(b, item.ID)
+	b = append(b, `},"quantity":`...)
+	b = strconv.AppendInt(b, int64(max(1, item.Quantity)), 10)
+	return append(b, "}]"...)
+}
+
+// appendCode appends the discounts: codes that are sent replace those that were.
+func appendCode(b []byte, code string) []byte {
+	b = append(b, `"discounts":{"codes":[`...)
+	b = gjson.AppendJSONString(b, code)
+	return append(b, "]}"...)
+}
+
+func (ucp) envelope(answer gjson.Result) (no string, ok bool) {
+	if !answer.Get("ucp").IsObject() {
+		return "no ucp object", false
+	}
+	switch status := answer.Get("ucp.status"); {
+	case status.Str == "error":
+		return "ucp.status is error, without a message", true
+	case status.Exists() && status.Str != "success":
+		return "ucp.status is " + wire.Clip(status.String()), true
+	}
+	return "", true
+}
+
+func (ucp) state(status string) state {
+	switch status {
+	case "incomplete", "ready_for_complete":
+		return open
+	case "requires_escalation", "canceled":
+		return stuck
+	case "complete_in_progress":
+		return busy
+	case "completed":
+		return done
+	}
+	return unknown
+}
+
+// ucpJanuary is UCP 2026-01-11. Its answers are read like those of 2026-04-08:
+// it has no ucp.status, which may be absent there, and what else differs
+// (capabilities as an array, discounts without a sign) decides nothing.
+type ucpJanuary struct {
+	ucp
+	currency string
+}
+
+// head has a Request-Signature, because the version requires the header. There
+// is no key that the business could know, so it signs nothing.
+func (u ucpJanuary) head(b []byte) []byte {
+	return append(u.ucp.head(b), "Request-Signature: unsigned\r\n"...)
+}
+
+func (u ucpJanuary) request(s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
+	method, path = ucpRoute(step)
+	if step.Kind == scenarios.Complete {
+		return method, path, appendPaymentData(nil, s.User.String())
+	}
+	body = append(body, '{')
+	if step.Kind == scenarios.Update {
+		body = append(body, `"id":`...)
+		body = append(gjson.AppendJSONString(body, step.Session), ',')
+	}
+	body = appendLines(body, step.Item)
+	body = append(body, `,"currency":"`+u.currency+`","payment":{}`...)
+	if step.Kind == scenarios.Update {
+		body = appendCode(append(body, ','), step.Coupon)
+	}
+	return method, path, append(body, '}')
+}
+
+// appendPaymentData appends the body that pays.
+func appendPaymentData(b []byte, user string) []byte {
+	b = append(b, `{"payment_data":{"id":"card_`...)
+	b = append(b, user...)
+	b = append(b, `","handler_id":"sandbox","type":"card","brand":"visa","last_digits":"4242","credential":{"type":"token","token":"tok_`...)
+	b = append(b, user...)
+	return append(b, `"}}}`...)
+}
+
+var (
+	_ dialect = ucp{}
+	_ dialect = ucpJanuary{}
+)
