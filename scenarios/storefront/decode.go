@@ -150,38 +150,74 @@ const (
 	longest      = 128 // bytes in an id or a code
 )
 
-// decodeCart reads the body of a create or a replace into w.
-func decodeCart(body string, w *write) error {
+// A cart is where a protocol has the lines of a checkout.
+type cart struct {
+	lines, id string // paths
+	quantity  string // path; empty: there is none, and a line is named as often as it is wanted
+	partial   bool   // a replace may leave the lines out
+	codes     bool   // there are discount codes
+}
+
+// decode reads the body of a create or a replace into w.
+func (c cart) decode(body string, w *write) error {
 	r, err := parse(body)
 	if err != nil {
 		return err
 	}
-	lines := r.Get("line_items")
-	if !lines.IsArray() {
-		return &fault{"$.line_items", "an array is needed"}
+	if lines := r.Get(c.lines); lines.Exists() || w.deed == create || !c.partial {
+		err = c.decodeLines(lines, w)
 	}
+	if err == nil && c.codes {
+		err = decodeCodes(r.Get("discounts.codes"), w)
+	}
+	return err
+}
+
+func (c cart) decodeLines(lines gjson.Result, w *write) (err error) {
+	where := "$." + c.lines
+	if !lines.IsArray() {
+		return &fault{where, "an array is needed"}
+	}
+	once := gjson.Result{Type: gjson.Number, Num: 1}
 	lines.ForEach(func(_, v gjson.Result) bool {
-		at := "$.line_items[" + strconv.Itoa(len(w.lines)) + "]"
-		id, quantity := v.Get("item.id"), v.Get("quantity")
+		at := where + "[" + strconv.Itoa(len(w.lines)) + "]"
+		id, quantity := v.Get(c.id), once
+		if c.quantity != "" {
+			quantity = v.Get(c.quantity)
+		} else if again(w.lines, id.Str) {
+			return true
+		}
 		switch {
 		case len(w.lines) == mostLines:
-			err = &fault{"$.line_items", "more than " + strconv.Itoa(mostLines)}
+			err = &fault{where, "more than " + strconv.Itoa(mostLines)}
 		case id.Type != gjson.String || id.Str == "" || len(id.Str) > longest:
-			err = &fault{at + ".item.id", "a string is needed"}
+			err = &fault{at + "." + c.id, "a string is needed"}
 		case quantity.Type != gjson.Number || quantity.Num != math.Trunc(quantity.Num) || quantity.Num < 1 || quantity.Num > mostQuantity:
-			err = &fault{at + ".quantity", "a whole number from 1 to " + strconv.Itoa(mostQuantity) + " is needed"}
+			err = &fault{at + "." + c.quantity, "a whole number from 1 to " + strconv.Itoa(mostQuantity) + " is needed"}
 		default:
 			w.lines = append(w.lines, wanted{id.Str, int64(quantity.Num)})
 		}
 		return err == nil
 	})
-	if err != nil {
-		return err
+	if err == nil && len(w.lines) == 0 {
+		err = &fault{where, "at least one is needed"}
 	}
-	if len(w.lines) == 0 {
-		return &fault{"$.line_items", "at least one is needed"}
+	return err
+}
+
+// again adds one to the line of an item that is there already, up to what one
+// can order.
+func again(lines []wanted, id string) bool {
+	for i := range lines {
+		if lines[i].id == id && lines[i].quantity < mostQuantity {
+			lines[i].quantity++
+			return true
+		}
 	}
-	codes := r.Get("discounts.codes")
+	return false
+}
+
+func decodeCodes(codes gjson.Result, w *write) (err error) {
 	if !codes.Exists() {
 		return nil
 	}
@@ -199,30 +235,6 @@ func decodeCart(body string, w *write) error {
 			w.codes = append(w.codes, v.Str)
 		}
 		return err == nil
-	})
-	return err
-}
-
-// decodePayment checks the body of a complete: some instrument must be there.
-func decodePayment(body string) error {
-	r, err := parse(body)
-	if err != nil {
-		return err
-	}
-	instruments := r.Get("payment.instruments")
-	if !instruments.IsArray() || !instruments.Get("0").Exists() {
-		return &fault{"$.payment.instruments", "at least one is needed"}
-	}
-	at := 0
-	instruments.ForEach(func(_, v gjson.Result) bool {
-		for _, name := range [...]string{"id", "handler_id", "type"} {
-			if f := v.Get(name); f.Type != gjson.String || f.Str == "" {
-				err = &fault{"$.payment.instruments[" + strconv.Itoa(at) + "]." + name, "a string is needed"}
-				return false
-			}
-		}
-		at++
-		return true
 	})
 	return err
 }

@@ -60,7 +60,7 @@ func FuzzCheckout(f *testing.F) {
 	f.Fuzz(func(t *testing.T, cart, payment string) {
 		decoded(t, decodePayment(payment))
 		w := write{deed: create, user: "u"}
-		if !decoded(t, decodeCart(cart, &w)) {
+		if !decoded(t, ucpCart.decode(cart, &w)) {
 			return
 		}
 		if len(w.lines) == 0 || len(w.lines) > mostLines || len(w.codes) > mostCodes {

@@ -13,7 +13,8 @@ const (
 	leastPaid = 1    // what is paid at least, fen: on the day, an order cost 0.01 yuan
 )
 
-// A status is a checkout session's, as UCP spells it. Nothing is missing from
+// A status is a checkout session's, as UCP spells it; other protocols spell it
+// their way. Nothing is missing from
 // a session that was accepted, so it is ready from the start.
 type status string
 
@@ -35,6 +36,14 @@ type session struct {
 	Doubts []note   `json:"w,omitempty"` // why other codes are not
 	Key    string   `json:"k,omitempty"` // idempotency key that completed it
 	Paid   int64    `json:"p,omitempty"` // when, Unix ms
+
+	Delegated allowance `json:"g,omitzero"` // what a token for this session may take
+}
+
+// An allowance is a payment that was delegated: a token may take so much.
+type allowance struct {
+	Most int64 `json:"m"` // fen
+	At   int64 `json:"t"` // when it was given, Unix ms
 }
 
 // A line is so many of an item.
@@ -121,6 +130,7 @@ type deed int
 const (
 	create deed = iota
 	replace
+	delegate
 	complete
 	cancel
 )
@@ -134,7 +144,10 @@ type write struct {
 	fingerprint fingerprint // of everything that the key stands for
 	lines       []wanted    // create, replace
 	codes       []string
-	recode      bool // codes were sent, though perhaps none
+	recode      bool  // codes were sent, though perhaps none
+	most        int64 // delegate: what the token may take, fen
+	byToken     bool  // complete: paid with a delegated token
+	token       int64 // the session that the token is for; 0: it makes no sense
 	at          time.Time
 }
 
@@ -199,14 +212,21 @@ func decide(w *write, books ledger) (answer, error) {
 			missing.Severity = "recoverable"
 			return answer{s, missing}, nil
 		}
-		s.Lines = lines
+		if len(lines) > 0 { // a protocol may have them left out
+			s.Lines = lines
+		}
 		if w.recode {
 			s.Codes = w.codes
 		}
 		if err := s.discounted(books); err != nil {
 			return answer{}, err
 		}
+	case delegate:
+		s.Delegated = allowance{w.most, w.at.UnixMilli()}
 	case complete:
+		if w.byToken && (w.token != s.Number || s.Delegated.Most < s.total()) {
+			return answer{s, &note{Code: "payment_declined", Path: "$.payment_data", Content: "the token is for another checkout or for less than the total", Severity: "recoverable"}}, nil
+		}
 		if s.Coupon != 0 {
 			ok, err := books.redeem(s.Coupon, &s)
 			if err != nil {
@@ -298,12 +318,17 @@ func (s *session) discounted(books ledger) error {
 const (
 	sessionPrefix = "chk_"
 	orderPrefix   = "ord_"
+	linePrefix    = "li_"
+	tokenPrefix   = "vt_"
 	firstCoupon   = 1_000_000_000 // coupon ids are digits, as WeChat Pay's are
 )
 
 // sessionNumber returns the number behind a session's id, or 0.
-func sessionNumber(id string) int64 {
-	digits, ok := strings.CutPrefix(id, sessionPrefix)
+func sessionNumber(id string) int64 { return numberOf(id, sessionPrefix) }
+
+// numberOf returns the number behind an id with a prefix, or 0.
+func numberOf(id, prefix string) int64 {
+	digits, ok := strings.CutPrefix(id, prefix)
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if !ok || err != nil {
 		return 0

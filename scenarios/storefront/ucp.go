@@ -1,10 +1,10 @@
 package storefront
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
-	"time"
+
+	"github.com/tidwall/gjson"
 )
 
 // UCP 2026-04-08 over REST. What the shop decides is HTTP 200 (201 for a new
@@ -16,6 +16,19 @@ const ucpVersion = "2026-04-08"
 // shopURL is where links lead. The shop has no pages for people.
 const shopURL = "https://shop.example/"
 
+// routesUCP registers both versions, each on a path of its own.
+func (f *face) routesUCP(mux *http.ServeMux) {
+	mux.HandleFunc("GET /.well-known/ucp", f.discover)
+	for path, t := range map[string]*tongue{"/ucp": &ucpTongue, "/ucp-" + january: &januaryTongue} {
+		path += "/checkout-sessions"
+		mux.HandleFunc("POST "+path, f.writes(t, create))
+		mux.HandleFunc("GET "+path+"/{id}", f.reads(t))
+		mux.HandleFunc("PUT "+path+"/{id}", f.writes(t, replace))
+		mux.HandleFunc("POST "+path+"/{id}/complete", f.writes(t, complete))
+		mux.HandleFunc("POST "+path+"/{id}/cancel", f.writes(t, cancel))
+	}
+}
+
 // discover is GET /.well-known/ucp.
 func (f *face) discover(w http.ResponseWriter, r *http.Request) {
 	f.answerJSON(w, http.StatusOK, func(b []byte) []byte {
@@ -25,94 +38,57 @@ func (f *face) discover(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// readSession is GET /ucp/checkout-sessions/{id}.
-func (f *face) readSession(w http.ResponseWriter, r *http.Request) {
-	user := r.Header.Get("X-User-Id")
-	if user == "" {
-		f.checkoutError(w, http.StatusUnauthorized, "unauthorized", noUser)
-		return
-	}
-	s, ok, err := f.shop.checkout.Read(r.Context(), sessionNumber(r.PathValue("id")))
-	if err != nil {
-		f.checkoutFailed(w, err)
-		return
-	}
-	a := answer{Session: s}
-	if !ok || s.User != user {
-		a = answer{Failure: notFound()}
-	}
-	f.answerJSON(w, http.StatusOK, a.render)
-}
-
-const noUser = "the header X-User-Id is needed"
-
-// writes returns the handler of the requests that change a session.
-func (f *face) writes(d deed) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		body, err := f.body(r)
-		if err == errTooLong {
-			f.checkoutError(w, http.StatusRequestEntityTooLarge, "request_too_large", err.Error())
-			return
-		} else if err != nil {
-			f.checkoutError(w, http.StatusBadRequest, "invalid_request", "the body ended early")
-			return
+// ucpTongue is UCP 2026-04-08.
+var ucpTongue = tongue{
+	conflict: http.StatusConflict,
+	decode: func(body string, w *write) error {
+		if w.deed == complete {
+			return decodePayment(body)
 		}
-		wr := write{
-			deed: d, number: sessionNumber(r.PathValue("id")), at: time.Now(),
-			user: r.Header.Get("X-User-Id"), key: r.Header.Get("Idempotency-Key"),
-		}
-		switch {
-		case wr.user == "" || len(wr.user) > longest:
-			f.checkoutError(w, http.StatusUnauthorized, "unauthorized", noUser)
-			return
-		case wr.key == "" || len(wr.key) > longest:
-			f.checkoutError(w, http.StatusBadRequest, "idempotency_key_required", "the header Idempotency-Key is needed, of at most "+strconv.Itoa(longest)+" bytes")
-			return
-		}
-		switch d {
-		case create, replace:
-			err = decodeCart(body, &wr)
-		case complete:
-			err = decodePayment(body)
-		case cancel: // has no body to speak of
-		}
-		if err != nil {
-			f.checkoutError(w, http.StatusBadRequest, "invalid_request", err.Error())
-			return
-		}
-		wr.fingerprint = sum(r, wr.user, body)
-		a, err := f.shop.checkout.Write(r.Context(), wr)
-		if err != nil {
-			f.checkoutFailed(w, err)
-			return
-		}
-		status := http.StatusOK
+		return ucpCart.decode(body, w)
+	},
+	status: func(d deed, a *answer) (status int, refused bool) {
 		if d == create && a.Failure == nil {
-			status = http.StatusCreated
+			return http.StatusCreated, false
 		}
-		f.answerJSON(w, status, a.render)
-	}
+		return http.StatusOK, false
+	},
+	render: func(b []byte, _ deed, a *answer) []byte { return a.render(b) },
+	refuse: refuseUCP,
 }
 
-func (f *face) checkoutFailed(w http.ResponseWriter, err error) {
-	switch {
-	case errors.Is(err, errConflict):
-		f.checkoutError(w, http.StatusConflict, "idempotency_conflict", err.Error())
-	case errors.Is(err, errBusy):
-		f.checkoutError(w, http.StatusTooManyRequests, "rate_limited", err.Error())
-	default:
-		f.checkoutError(w, http.StatusInternalServerError, "internal_error", "the books could not be written; read the session back, then repeat the same request")
-	}
+var ucpCart = cart{lines: "line_items", id: "item.id", quantity: "quantity", codes: true}
+
+// refuseUCP appends a protocol error.
+func refuseUCP(b []byte, _ deed, _ int, code, content string) []byte {
+	b = append(b, '{')
+	b = appendField(b, "code", code)
+	b = appendField(b, "content", content)
+	return append(b, '}')
 }
 
-// checkoutError sends a protocol error.
-func (f *face) checkoutError(w http.ResponseWriter, status int, code, content string) {
-	f.answerJSON(w, status, func(b []byte) []byte {
-		b = append(b, '{')
-		b = appendField(b, "code", code)
-		b = appendField(b, "content", content)
-		return append(b, '}')
+// decodePayment checks the body of a complete: some instrument must be there.
+func decodePayment(body string) error {
+	r, err := parse(body)
+	if err != nil {
+		return err
+	}
+	instruments := r.Get("payment.instruments")
+	if !instruments.IsArray() || !instruments.Get("0").Exists() {
+		return &fault{"$.payment.instruments", "at least one is needed"}
+	}
+	at := 0
+	instruments.ForEach(func(_, v gjson.Result) bool {
+		for _, name := range [...]string{"id", "handler_id", "type"} {
+			if f := v.Get(name); f.Type != gjson.String || f.Str == "" {
+				err = &fault{"$.payment.instruments[" + strconv.Itoa(at) + "]." + name, "a string is needed"}
+				return false
+			}
+		}
+		at++
+		return true
 	})
+	return err
 }
 
 const ucpCapabilities = `"capabilities":{"dev.ucp.shopping.checkout":[{"version":"` + ucpVersion + `"}],` +
@@ -133,34 +109,27 @@ func (a *answer) render(b []byte) []byte {
 		b = append(b, ucpError...)
 	}
 	if a.Session.Number > 0 {
-		b = a.Session.render(b)
+		b = a.Session.render(b, -1)
 	}
 	if a.Failure != nil || len(a.Session.Doubts) > 0 {
-		b = append(b, `,"messages":[`...)
-		if a.Failure != nil {
-			b = a.Failure.render(b)
-		}
-		for i := range a.Session.Doubts {
-			if b[len(b)-1] == '}' {
-				b = append(b, ',')
-			}
-			b = a.Session.Doubts[i].render(b)
-		}
-		b = append(b, ']')
+		b = append(b, `,"messages":`...)
+		b = a.renderNotes(b, (*note).render)
 	}
 	return append(b, '}')
 }
 
-func (s *session) render(b []byte) []byte {
-	b = append(b, `,"id":"`+sessionPrefix...)
-	b = strconv.AppendInt(b, s.Number, 10)
+// render appends a session as both versions have it, but for the sign of a
+// discount.
+func (s *session) render(b []byte, sign int64) []byte {
+	b = append(b, `,"id":"`...)
+	b = appendID(b, sessionPrefix, s.Number)
 	b = append(b, `","line_items":[`...)
 	for i, l := range s.Lines {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, `{"id":"li_`...)
-		b = strconv.AppendInt(b, int64(i+1), 10)
+		b = append(b, `{"id":"`...)
+		b = appendID(b, linePrefix, int64(i+1))
 		b = append(b, `","item":{`...)
 		b = appendField(b, "id", catalogue[l.Item].id)
 		b = appendField(b, "title", catalogue[l.Item].chinese)
@@ -177,23 +146,17 @@ func (s *session) render(b []byte) []byte {
 	b = append(b, `],"status":"`...)
 	b = append(b, s.Status...)
 	b = append(b, `","currency":"`+currency+`","totals":[`...)
-	b = appendTotal(b, "subtotal", s.subtotal())
-	if d := s.discount(); d > 0 {
-		b = append(b, ',')
-		b = appendTotal(b, "discount", -d)
-	}
-	b = append(b, ',')
-	b = appendTotal(b, "total", s.total())
+	b = s.renderTotals(b, sign, appendTotal)
 	b = append(b, ']')
 	if len(s.Codes) > 0 {
 		b = s.renderDiscounts(b)
 	}
 	b = append(b, `,"links":[{"type":"terms_of_service","url":"`+shopURL+`terms"}]`...)
 	if s.Status == completed {
-		b = append(b, `,"order":{"id":"`+orderPrefix...)
-		b = strconv.AppendInt(b, s.Number, 10)
-		b = append(b, `","permalink_url":"`+shopURL+`orders/`+orderPrefix...)
-		b = strconv.AppendInt(b, s.Number, 10)
+		b = append(b, `,"order":{"id":"`...)
+		b = appendID(b, orderPrefix, s.Number)
+		b = append(b, `","permalink_url":"`+shopURL+`orders/`...)
+		b = appendID(b, orderPrefix, s.Number)
 		b = append(b, `"}`...)
 	}
 	return b
