@@ -45,7 +45,7 @@ type walk struct {
 	token    string // what paying was delegated to
 	amount   int64  // the checkout's total, as told last
 	currency string
-	end     Ending
+	end      Ending
 }
 
 // Next implements Journey.
@@ -126,20 +126,20 @@ func (w *walk) leave(o results.Outcome) (Step, bool) {
 	return Step{}, false
 }
 
-// delegation is added to the index of the completion that a delegation is for:
-// it has no place of its own, so that the same shopper draws the same think
-// times and keys whatever its target's protocol.
+// delegation is added to a completion's step in the key of its delegation. That
+// has no place of its own in the journey, so that the same shopper draws the
+// same think times and keys whatever its target's protocol.
 const delegation = 128
 
 // step returns the current step, without its think time.
 func (w *walk) step() Step {
-	kind, index := w.kind(), w.index
+	kind, intent := w.kind(), w.index
 	if kind == Delegate {
-		index += delegation
+		intent += delegation
 	}
 	s := Step{
-		Kind: kind, Index: index, Attempt: w.attempt,
-		Key:    w.shopper.Key(index, 0),
+		Kind: kind, Index: w.index, Attempt: w.attempt,
+		Key:    w.shopper.Key(intent, 0),
 		Answer: w.shopper.Persona.Answer,
 	}
 	switch s.Kind {

@@ -232,3 +232,57 @@ func TestNamesHaveConstructors(t *testing.T) {
 		seen[i.ID] = true
 	}
 }
+
+// TestDelegation: where a checkout delegates payment, that is a step before the
+// completion, which nobody thinks before; tried again, either is the same.
+func TestDelegation(t *testing.T) {
+	s := shopperWho(t, "patient", "order", 1)
+	for _, tt := range []struct{ version, answers, steps string }{
+		{"2026-04-17", "", "turn turn turn claim create update delegate complete"},
+		{"2025-09-29", "", "turn turn turn claim create delegate complete"}, // has no discount codes
+		{"2026-04-17", "ok ok ok rejected", "turn turn turn claim create delegate complete"},
+		{"2026-04-17", "ok ok ok ok ok ok unavailable ok unavailable", "turn turn turn claim create update delegate delegate+1 complete complete+1"},
+		{"2026-04-17", "ok ok ok ok ok ok rejected", "turn turn turn claim create update delegate"},
+	} {
+		target := *s.plan
+		target.Target.Checkout = Endpoint{Protocol: "acp", Version: tt.version}
+		bought := s
+		bought.plan = &target
+		w, answers := bought.Walk(), strings.Fields(tt.answers)
+		var steps []string
+		keys := map[StepKind]UUID{}
+		var last Result
+		for step, ok := w.Next(Result{}); ok; step, ok = w.Next(last) {
+			name := step.Kind.String()
+			if step.Attempt > 0 {
+				name += fmt.Sprint("+", step.Attempt)
+			}
+			steps = append(steps, name)
+			switch step.Kind {
+			case Delegate:
+				if step.Session != "s" || step.Amount != 500 || step.Currency != "CNY" || step.Index != 6 {
+					t.Errorf("%+v", step)
+				}
+			case Complete:
+				if step.Session != "s" || step.Token != "vt" || step.Index != 6 || step.Attempt == 0 && step.Think != 0 {
+					t.Errorf("%+v", step)
+				}
+			}
+			if k, ok := keys[step.Kind]; step.Kind != Turn && ok && k != step.Key {
+				t.Errorf("%v again has another key", step.Kind)
+			}
+			keys[step.Kind] = step.Key
+			last = Result{Outcome: results.OK, Coupon: "c", Session: "s", Token: "vt", Amount: 500, Currency: "CNY"}
+			if len(answers) > 0 {
+				last.Outcome, _ = results.ParseOutcome(answers[0])
+				answers = answers[1:]
+			}
+		}
+		if got := strings.Join(steps, " "); got != tt.steps {
+			t.Errorf("%s %q: %s, want %s", tt.version, tt.answers, got, tt.steps)
+		}
+		if keys[Delegate] == keys[Complete] {
+			t.Errorf("one key for delegate and complete")
+		}
+	}
+}

@@ -32,7 +32,7 @@ func (k StepKind) String() string {
 // out needs nothing but the step, the shopper and a connection.
 type Step struct {
 	Kind    StepKind
-	Index   int // place in the journey, from 0; a repeated attempt keeps it
+	Index   int // place in the journey, from 0; a repeated attempt keeps it, a delegation has its completion's
 	Attempt int // 0 for the first
 
 	Think time.Duration // to wait before it, counted from the end of the last answer

@@ -51,32 +51,51 @@ func FuzzDecodeClaim(f *testing.F) {
 	})
 }
 
-// FuzzCheckout sends a body to create and to complete: whatever is accepted,
-// the sums are right and the answer is JSON.
+// FuzzCheckout sends a body to create, another to delegate and to complete, in
+// every protocol: whatever is accepted, the sums are right and the answers are
+// JSON.
 func FuzzCheckout(f *testing.F) {
 	f.Add(oneTea, benchPayment)
 	f.Add(withCodes("1000000001", "x", "\xff"), `{"payment":{"instruments":[{"id":"i","handler_id":"h","type":"card"},1]}}`)
 	f.Add(`{"line_items":[{"item":{"id":"bun-1"},"quantity":999},{"item":{"id":"x"},"quantity":1}]}`, `{}`)
+	f.Add(acpTea, delegation("chk_1", 1800))
+	f.Add(`{"line_items":[{"id":"bun-1"},{"id":"bun-1"}],"discounts":{"codes":["x","x"]}}`, acpPay("vt_1"))
+	f.Add(acpEarlyTea, acpEarlyPay("vt_1"))
 	f.Fuzz(func(t *testing.T, cart, payment string) {
-		decoded(t, decodePayment(payment))
-		w := write{deed: create, user: "u"}
-		if !decoded(t, ucpCart.decode(cart, &w)) {
-			return
-		}
-		if len(w.lines) == 0 || len(w.lines) > mostLines || len(w.codes) > mostCodes {
-			t.Fatalf("accepted %+v", w)
-		}
-		a, err := decide(&w, memoryLedger{newMemory(Options{})})
-		if err != nil {
-			t.Fatal(err)
-		}
-		body := string(a.render(nil))
-		if !gjson.Valid(body) {
-			t.Fatalf("answer %s", body)
-		}
-		if s := &a.Session; a.Failure == nil && (s.total() < leastPaid || s.discount() < 0 || s.discount() > cardValue ||
-			gjson.Get(body, `totals.#(type=="total").amount`).Int() != s.subtotal()-s.discount()) {
-			t.Errorf("sums: %s", body)
+		for _, tongue := range []*tongue{&ucpTongue, &januaryTongue, &acpTongue, &acpEarlyTongue} {
+			books := memoryLedger{newMemory(Options{})}
+			for _, d := range []deed{create, delegate, complete} {
+				w := write{deed: d, user: "u", number: 1}
+				body := payment
+				if d == create {
+					body = cart
+				}
+				if !decoded(t, tongue.decode(body, &w)) {
+					continue
+				}
+				if len(w.lines) > mostLines || len(w.codes) > mostCodes {
+					t.Fatalf("accepted %+v", w)
+				}
+				a, err := decide(&w, books)
+				if err != nil {
+					t.Fatal(err)
+				}
+				status, refused := tongue.status(d, &a)
+				if refused {
+					if said := string(tongue.refuse(nil, d, status, a.Failure.Code, a.Failure.Content)); !gjson.Valid(said) {
+						t.Fatalf("refusal %s", said)
+					}
+					continue
+				}
+				said := string(tongue.render(nil, d, &a))
+				if !gjson.Valid(said) {
+					t.Fatalf("answer %s", said)
+				}
+				if s := &a.Session; s.Number > 0 && (s.total() < leastPaid || s.discount() < 0 || s.discount() > cardValue ||
+					d != delegate && gjson.Get(said, `totals.#(type=="total").amount`).Int() != s.subtotal()-s.discount()) {
+					t.Errorf("sums: %s", said)
+				}
+			}
 		}
 	})
 }

@@ -2,11 +2,11 @@
 // coupons and sells, with books to audit. It speaks the published protocols
 // and knows nothing of flashcrowd; a run starts it as a process apart.
 //
-// The protocol faces (openai.go, wxpay.go, ucp.go, export.go) are shared. What
-// differs from one Design to another stands behind four small interfaces:
-// chat decides when an answer flows, coupons who gets one, checkout what
-// becomes of a session, and books say afterwards what was done. A design is
-// one file that puts the four together.
+// The protocol faces (openai.go, wxpay.go, ucp.go, january.go, acp.go,
+// export.go) are shared. What differs from one Design to another stands behind
+// four small interfaces: chat decides when an answer flows, coupons who gets
+// one, checkout what becomes of a session, and books say afterwards what was
+// done. A design is one file that puts the four together.
 //
 // The rules of the shop (shop.go) are pure functions over a ledger, so that a
 // design chooses how to keep its books and can't change the prices. Money is

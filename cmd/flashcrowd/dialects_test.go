@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/store"
+)
+
+// TestCheckoutDialects: whatever checkout protocol the quick campaign speaks,
+// everybody buys, and the books have what was promised. Where paying is
+// delegated, each delegation is counted, one for each order.
+func TestCheckoutDialects(t *testing.T) {
+	t.Parallel()
+	quick, err := os.ReadFile("testdata/quick.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const spoken = "{protocol: ucp, version: 2026-04-08, path: /ucp}"
+	if strings.Count(string(quick), spoken) != 1 {
+		t.Fatalf("the quick campaign does not say %s", spoken)
+	}
+	for _, c := range []struct {
+		checkout  string
+		delegated bool
+		coupons   bool // can be applied
+	}{
+		{"{protocol: ucp, version: 2026-01-11, path: /ucp-2026-01-11}", false, true},
+		{"{protocol: acp, version: 2026-04-17, path: /acp}", true, true},
+		{"{protocol: acp, version: 2025-09-29, path: /acp}", true, false},
+	} {
+		t.Run(c.checkout, func(t *testing.T) {
+			t.Parallel()
+			campaign := filepath.Join(t.TempDir(), "dialect.yaml")
+			if err := os.WriteFile(campaign, []byte(strings.Replace(string(quick), spoken, c.checkout, 1)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			p := start(t, "run", campaign)
+			p.want(0)
+			o := p.report()
+			o.accounted(t)
+			if o.Verdict.Outcome != "pass" || o.Shoppers.Ended["ok"] != 120 {
+				t.Errorf("%+v", o)
+			}
+			s, err := store.Open(p.path("runs/*/run.db"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			promised, coupons := map[string]string{}, 0
+			for entry, err := range s.Ledger() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if entry.Kind == results.OrderPromise && entry.Known {
+					promised[entry.Key] = fmt.Sprint(entry.Amount)
+					if entry.Coupon != "" {
+						coupons++
+					}
+				}
+			}
+			booked := orders(t, p.path("runs/*/books.db"))
+			if !maps.Equal(promised, booked) || len(booked) < 90 {
+				t.Errorf("%d orders promised, %d booked, or not the same", len(promised), len(booked))
+			}
+			if redeemed := coupons > 0; redeemed != c.coupons {
+				t.Errorf("%d coupons redeemed", coupons)
+			}
+			var requests struct {
+				ByStep map[string]struct{ Count uint64 } `json:"by_step"`
+			}
+			b, err := json.Marshal(o.Metrics["requests"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(b, &requests); err != nil {
+				t.Fatal(err)
+			}
+			want := uint64(0)
+			if c.delegated {
+				want = uint64(len(booked))
+			}
+			if got := requests.ByStep["delegate"].Count; got != want || requests.ByStep["complete"].Count != uint64(len(booked)) {
+				t.Errorf("%d delegations for %d orders: %s", got, len(booked), b)
+			}
+		})
+	}
+}
