@@ -52,7 +52,7 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 }
 
 // protocols makes what the campaign names. The names are checked when a
-// campaign is read, so each endpoint has one protocol here so far.
+// campaign is read; checkout has several, and chooses by name and version.
 func protocols(t scenarios.Target) crowd.Protocols {
 	return crowd.Protocols{
 		Chat:     chat.New(t.Chat),
