@@ -62,10 +62,28 @@ func TestDocsPersonas(t *testing.T) {
 	var rows [][]any
 	for _, p := range presets() {
 		rows = append(rows, []any{code(p.Name), results.Human(p.FirstToken), results.Human(p.Answer), p.Retries, p.Reasks,
-			results.Human(p.Backoff), results.Human(p.MaxBackoff), results.HumanShare(p.Jitter), results.Human(p.LongestWait)})
+			results.Human(p.Backoff), results.Human(p.MaxBackoff), results.HumanShare(p.Jitter), results.Human(p.LongestWait), p.Heed, strings.Join(habits(p), "; ")})
 	}
 	holdsTable(t, "personas", table([]any{"persona", "waits for the first token", "for the whole answer", "tries a failed step again",
-		"asks again after a refusal", "back-off", "at most", "jitter", "longest Retry-After"}, rows))
+		"asks again after a refusal", "back-off", "at most", "jitter", "longest Retry-After", "Retry-After", "habits"}, rows))
+}
+
+// habits says in words what the table of personas has no columns for.
+func habits(p Persona) (all []string) {
+	add := func(has bool, format string, args ...any) {
+		if has {
+			all = append(all, fmt.Sprintf(format, args...))
+		}
+	}
+	add(p.Rewords, "says a line again in other words, as a new request")
+	add(p.Tap > 0, "sends claim and complete again %s after the first answer, with the same key", results.Human(p.Tap))
+	add(p.Reinstalls > 0, "starts over with new keys up to %d times, after %s to %s", p.Reinstalls, results.Human(p.Reinstall/2), results.Human(p.Reinstall))
+	add(p.SDK, "repeats only what the official OpenAI client does")
+	add(p.ReadsBack, "reads the checkout back before it repeats a completion that was not answered")
+	add(p.Claims > 1, "claims up to %d coupons", p.Claims)
+	add(p.Accounts, "each under another user id")
+	add(p.Drops > 0, "leaves with them, without an order, %s of the time", results.HumanShare(p.Drops))
+	return all
 }
 
 func TestDocsReactions(t *testing.T) {

@@ -29,6 +29,9 @@ const (
 	forItem     purpose = 8
 	forQuantity purpose = 9
 	forPhrase   purpose = 10
+
+	forDrop      purpose = 11
+	forReinstall purpose = 12
 )
 
 // golden is 2^64 divided by the golden ratio: SplitMix64's increment and the

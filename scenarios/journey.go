@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"slices"
+	"time"
 
 	"github.com/flashcrowd/flashcrowd/results"
 )
@@ -12,6 +13,10 @@ func script(journey string) []StepKind {
 	switch journey {
 	case "order":
 		return []StepKind{Turn, Turn, Turn, Claim, Create, Update, Complete}
+	case "bulk-order":
+		return script("order")
+	case "repeat":
+		return []StepKind{Turn, Turn, Turn, Create, Complete}
 	case "browse":
 		return []StepKind{Turn, Turn, Turn}
 	}
@@ -19,14 +24,15 @@ func script(journey string) []StepKind {
 }
 
 // Journeys lists the names a campaign can use.
-func Journeys() []string { return []string{"order", "browse"} }
+func Journeys() []string { return []string{"order", "browse", "bulk-order", "repeat"} }
 
 // Walk returns the shopper's way through its journey, from the start. Where
 // the target hands out no coupons, claiming and applying one are left out.
 func (s Shopper) Walk() Journey {
 	w := &walk{shopper: s, steps: script(s.Journey), end: Ending{Outcome: results.Canceled}}
 	w.end.MeantToClaim = slices.Contains(w.steps, Claim) && !w.skips(Claim)
-	w.end.MeantToOrder = slices.Contains(w.steps, Complete)
+	w.drops = w.end.MeantToClaim && s.drops()
+	w.end.MeantToOrder = slices.Contains(w.steps, Complete) && !w.drops
 	return w
 }
 
@@ -35,17 +41,32 @@ func (s Shopper) Walk() Journey {
 type walk struct {
 	shopper Shopper
 	steps   []StepKind
+	drops   bool // leaves once it has claimed
 	begun   bool
 	over    bool
-	index   int // of the step asked for last
-	attempt int // of that step
+
+	life   int // times it started over
+	index  int // of the step asked for last
+	claims int // done before this one
+	intent intent
 
 	coupon   string
+	holder   int // the account that has the coupon
 	session  string
 	token    string // what paying was delegated to
 	amount   int64  // the checkout's total, as told last
 	currency string
 	end      Ending
+}
+
+// An intent is what became of one step so far.
+type intent struct {
+	attempt int  // requests sent for it before this one
+	tries   int  // of them, those that something had failed before
+	tapped  bool // one of them was the second tap
+	done    bool // one of them was answered by OK
+	reads   int  // times the checkout was read back
+	reading bool // now
 }
 
 // Next implements Journey.
@@ -55,21 +76,33 @@ func (w *walk) Next(last Result) (Step, bool) {
 		return Step{}, false
 	case !w.begun:
 		w.begun = true
-		return w.step(), true
-	case last.Outcome == results.OK:
-		return w.take(last)
-	case last.Outcome == results.Rejected && w.kind() == Claim:
-		return w.advance() // sold out, or had enough: it buys without
-	}
-	if w.attempt < w.shopper.Persona.tries(last.Outcome) {
-		if pause, ok := w.shopper.backsOff(w.index, w.attempt+1, last.RetryAfter); ok {
-			w.attempt++
-			step := w.step()
-			step.Think = pause
-			return step, true
+		return w.step(0), true
+	case last.Outcome == results.Canceled:
+		return w.leave(last.Outcome)
+	case w.intent.reading:
+		if last.Outcome == results.OK { // whatever it says: with the same key, the same request is safe
+			w.intent.reading = false
+			return w.again(0), true
 		}
+		return w.fail(last)
 	}
-	return w.leave(last.Outcome)
+	kind := w.kind()
+	if last.Outcome == results.OK {
+		w.take(last)
+	}
+	switch p := &w.shopper.Persona; {
+	case kind == Delegate && w.intent.done:
+		w.intent = intent{}
+		return w.step(0), true // the agent's doing: nobody thinks in between
+	case p.Tap > 0 && !w.intent.tapped && (kind == Claim || kind == Complete):
+		w.intent.tapped = true
+		return w.again(p.Tap), true
+	case kind == Claim && (w.intent.done || last.Outcome == results.Rejected):
+		return w.claimed()
+	case w.intent.done:
+		return w.advance()
+	}
+	return w.fail(last)
 }
 
 // kind returns what the current step does. Where the target delegates payment,
@@ -82,23 +115,65 @@ func (w *walk) kind() StepKind {
 	return k
 }
 
-// take keeps what an answer gave, and goes on.
-func (w *walk) take(r Result) (Step, bool) {
+// take keeps what an answer gave.
+func (w *walk) take(r Result) {
+	w.intent.done = true
 	switch w.kind() {
 	case Claim:
 		w.coupon, w.end.Claimed = r.Coupon, true
+		w.holder = w.account()
 	case Create:
 		w.session, w.amount, w.currency = r.Session, r.Amount, r.Currency
 	case Update:
 		w.amount, w.currency = r.Amount, r.Currency
 	case Delegate:
-		w.token, w.attempt = r.Token, 0
-		return w.step(), true // the agent's doing: nobody thinks in between
+		w.token = r.Token
 	case Complete:
 		w.end.Ordered = true
-	case Turn: // nothing to keep
+	case Turn, Read: // nothing to keep
+	}
+}
+
+// claimed goes on after a claim: told no (sold out, or had enough), it claims
+// no more and buys with what it has.
+func (w *walk) claimed() (Step, bool) {
+	p := &w.shopper.Persona
+	w.claims++
+	switch {
+	case w.claims < p.Claims && (w.intent.done || p.Accounts):
+		w.intent = intent{}
+		return w.step(w.thinks()), true
+	case w.drops:
+		return w.leave(results.OK)
 	}
 	return w.advance()
+}
+
+// fail tries again, starts over or gives up.
+func (w *walk) fail(last Result) (Step, bool) {
+	p := &w.shopper.Persona
+	if w.intent.tries < p.tries(last) {
+		if pause, ok := w.shopper.backsOff(w.life<<8|w.number(), w.intent.tries+1, last.RetryAfter); ok {
+			w.intent.tries++
+			if w.intent.reading || p.ReadsBack && w.kind() == Complete && lost(last.Outcome) {
+				return w.read(pause), true
+			}
+			return w.again(pause), true
+		}
+	}
+	if w.life < p.Reinstalls && p.react(last) != leave {
+		w.life++
+		w.index, w.claims, w.intent, w.coupon, w.holder, w.session, w.token = 0, 0, intent{}, "", 0, "", ""
+		step := w.step(w.shopper.reinstalls(w.life))
+		step.Fresh = true
+		return step, true
+	}
+	return w.leave(last.Outcome)
+}
+
+// lost says that nobody can tell whether the backend did it.
+func lost(o results.Outcome) bool {
+	return o != results.RateLimited && react(o) == retry
 }
 
 // skips says whether a step has nothing to do.
@@ -108,16 +183,14 @@ func (w *walk) skips(k StepKind) bool {
 
 func (w *walk) advance() (Step, bool) {
 	w.index++
-	w.attempt = 0
+	w.intent = intent{}
 	for w.index < len(w.steps) && w.skips(w.steps[w.index]) {
 		w.index++
 	}
 	if w.index >= len(w.steps) {
 		return w.leave(results.OK)
 	}
-	step := w.step()
-	step.Think = w.shopper.thinks(w.index)
-	return step, true
+	return w.step(w.thinks()), true
 }
 
 func (w *walk) leave(o results.Outcome) (Step, bool) {
@@ -126,25 +199,58 @@ func (w *walk) leave(o results.Outcome) (Step, bool) {
 	return Step{}, false
 }
 
-// delegation is added to a completion's step in the key of its delegation. That
-// has no place of its own in the journey, so that the same shopper draws the
-// same think times and keys whatever its target's protocol.
-const delegation = 128
+// thinks returns the think time before the current step.
+func (w *walk) thinks() time.Duration { return w.shopper.thinks(w.life<<8 | w.number()) }
 
-// step returns the current step, without its think time.
-func (w *walk) step() Step {
-	kind, intent := w.kind(), w.index
-	if kind == Delegate {
-		intent += delegation
+// number returns the step of the current intent, as keys have it, before it is
+// reworded.
+func (w *walk) number() int {
+	switch kind := w.kind(); {
+	case kind == Delegate:
+		return Delegated
+	case kind == Claim && w.claims > 0:
+		return MoreClaims + w.claims - 1
 	}
-	s := Step{
-		Kind: kind, Index: w.index, Attempt: w.attempt,
-		Key:    w.shopper.Key(intent, 0),
-		Answer: w.shopper.Persona.Answer,
+	return w.index
+}
+
+// account returns which of its accounts the shopper uses for the current step.
+func (w *walk) account() int {
+	if w.shopper.Persona.Accounts && w.steps[w.index] == Claim {
+		return w.claims
 	}
-	switch s.Kind {
+	return w.holder
+}
+
+// again returns the current step once more.
+func (w *walk) again(pause time.Duration) Step {
+	w.intent.attempt++
+	return w.step(pause)
+}
+
+// read returns the step that reads the checkout back.
+func (w *walk) read(pause time.Duration) Step {
+	w.intent.reading = true
+	w.intent.reads++
+	s := w.request(Read, ReadBack, pause)
+	s.Attempt, s.Session = w.intent.reads-1, w.session
+	return s
+}
+
+// step returns the current step.
+func (w *walk) step(think time.Duration) Step {
+	number := w.number()
+	kind, reworded := w.kind(), false
+	if reworded = kind == Turn && w.shopper.Persona.Rewords && w.intent.attempt > 0; reworded {
+		number = Reworded + w.index<<4 + w.intent.attempt // another line is another request
+	}
+	s := w.request(kind, number, think)
+	switch kind {
 	case Turn:
 		s.Say, s.FirstToken = w.shopper.say(w.index), w.shopper.Persona.FirstToken
+		if reworded {
+			s.Say = w.shopper.again(s.Say)
+		}
 	case Create:
 		s.Item = w.shopper.item()
 	case Update:
@@ -153,9 +259,19 @@ func (w *walk) step() Step {
 		s.Session, s.Amount, s.Currency = w.session, w.amount, w.currency
 	case Complete:
 		s.Session, s.Token = w.session, w.token
-	case Claim: // the key says it all
+	case Claim, Read: // the key says it all; reading is not a step of a script
 	}
 	return s
+}
+
+// request returns what all steps have.
+func (w *walk) request(kind StepKind, number int, think time.Duration) Step {
+	return Step{
+		Kind: kind, Index: w.index, Attempt: w.intent.attempt, Think: think,
+		Key:    Key(w.shopper.plan.Campaign.Seed, Intent{ID: w.shopper.ID, Step: number, Life: w.life}),
+		User:   w.shopper.account(w.account()),
+		Answer: w.shopper.Persona.Answer,
+	}
 }
 
 // End implements Journey.

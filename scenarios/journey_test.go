@@ -34,7 +34,7 @@ func TestAs(t *testing.T) {
 	if _, err := s.As("pacient", ""); err == nil || !strings.Contains(err.Error(), "hint: did you mean patient") {
 		t.Errorf("an unknown persona: %v", err)
 	}
-	if _, err := s.As("", "booking"); err == nil || !strings.Contains(err.Error(), "hint: known: order, browse") {
+	if _, err := s.As("", "booking"); err == nil || !strings.Contains(err.Error(), "hint: known: order, browse, bulk-order, repeat") {
 		t.Errorf("an unknown journey: %v", err)
 	}
 }

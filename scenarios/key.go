@@ -11,27 +11,35 @@ import (
 // UUIDv8 (RFC 9562) that packs slot, number, step and attempt with a MAC of the
 // campaign's seed, so that an audit finds owner and intent without the plan.
 //
-// Of its 122 free bits, from the left: slot 12, number 32, step 8, attempt 6,
-// MAC 64. The MAC is SipHash-2-4 keyed with the seed: it tells this campaign's
+// Of its 122 free bits, from the left: slot 12, number 32, step 8, life 2,
+// attempt 4, MAC 64. The MAC is SipHash-2-4 keyed with the seed: it tells this campaign's
 // keys from all others, and is no secret to whoever has the campaign.
 type UUID [16]byte
 
-// An Intent is what a key is for: one step of one shopper. Attempt counts the
-// times a lease moved and the shopper was launched again, from 0; a shopper
-// that repeats a request keeps its key.
+// An Intent is what a key is for: one thing that one shopper wants done.
+// Attempt counts the times a lease moved and the shopper was launched again,
+// from 0; a shopper that repeats a request keeps its key. Life counts the times
+// it started over by itself: what it wants then is wanted anew.
 type Intent struct {
 	ID      ID
-	Step    int // 0 to 254, or UserStep
-	Attempt int // 0 to 63
+	Step    int // see below
+	Life    int // 0 to 3
+	Attempt int // 0 to 15
 }
 
-// UserStep is the step in a shopper's own id, which belongs to no request.
-const UserStep = 255
+// The steps of intents. Below MoreClaims a step is the place in the journey.
+const (
+	MoreClaims = 64  // to 83: claims beyond the first, by those who claim often
+	ReadBack   = 96  // reading a checkout
+	Delegated  = 97  // having payment delegated, which has no place in the journey: think times stay the same
+	Reworded   = 128 // to 191: turns said again in other words; place and repetition have 16 each
+	UserStep   = 255 // a shopper's own id, which belongs to no request; its other accounts count down to 192
+)
 
-// Key returns the key of the intent i under seed. Step and attempt beyond
+// Key returns the key of the intent i under seed. Step, life and attempt beyond
 // their range lose their upper bits.
 func Key(seed uint64, i Intent) UUID {
-	word := uint64(i.ID.Slot)&0xfff<<46 | uint64(i.ID.Number)<<14 | uint64(i.Step)&0xff<<6 | uint64(i.Attempt)&0x3f
+	word := uint64(i.ID.Slot)&0xfff<<46 | uint64(i.ID.Number)<<14 | uint64(i.Step)&0xff<<6 | uint64(i.Life)&3<<4 | uint64(i.Attempt)&15
 	mac := siphash(seed, macKey, word)
 	var u UUID
 	// 48 bits, version 8 in 4, 12 bits | variant 2 in 2 bits, 62 bits
@@ -46,7 +54,8 @@ func ParseKey(seed uint64, u UUID) (Intent, bool) {
 	i := Intent{
 		ID:      ID{Slot: Slot(word >> 46), Number: uint32(word >> 14)},
 		Step:    int(word >> 6 & 0xff),
-		Attempt: int(word & 0x3f),
+		Life:    int(word >> 4 & 3),
+		Attempt: int(word & 15),
 	}
 	if Key(seed, i) != u {
 		return Intent{}, false

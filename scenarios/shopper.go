@@ -100,6 +100,20 @@ func (s Shopper) Hash() results.Sum128 {
 	return results.Sum128{Hi: binary.BigEndian.Uint64(sum[:8]), Lo: binary.BigEndian.Uint64(sum[8:16])}
 }
 
+// account returns one of the shopper's user ids; 0 is its own, 63 the last.
+func (s Shopper) account(n int) UUID { return s.Key(UserStep-n, 0) }
+
+// drops says whether it leaves with its coupons instead of ordering.
+func (s Shopper) drops() bool {
+	return s.plan.draws.unit(s.ID, 0, forDrop) < s.Persona.Drops
+}
+
+// reinstalls returns how long it takes to start over for the given life: the
+// persona's time, less a drawn part of up to half of it.
+func (s Shopper) reinstalls(life int) time.Duration {
+	return s.Persona.Reinstall - time.Duration(float64(s.Persona.Reinstall)/2*s.plan.draws.unit(s.ID, life, forReinstall))
+}
+
 // thinks returns the think time before a step, paced.
 func (s Shopper) thinks(step int) time.Duration {
 	if s.plan.think.Median == 0 {

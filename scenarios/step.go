@@ -16,9 +16,13 @@ const (
 	Update                       // put the discount code into it
 	Complete                     // pay: the step that makes the order
 	Delegate                     // before paying, where the protocol has it: have the card made a token for this checkout alone
+	Read                         // look at the checkout, which changes nothing
 )
 
-var stepNames = [...]string{Turn: "turn", Claim: "claim", Create: "create", Update: "update", Complete: "complete", Delegate: "delegate"}
+var stepNames = [...]string{
+	Turn: "turn", Claim: "claim", Create: "create", Update: "update", Complete: "complete",
+	Delegate: "delegate", Read: "read",
+}
 
 // String returns the step's name as tags, files and reports spell it.
 func (k StepKind) String() string {
@@ -37,12 +41,14 @@ type Step struct {
 
 	Think time.Duration // to wait before it, counted from the end of the last answer
 	Key   UUID          // idempotency key; the same intent has the same key
+	User  UUID          // the account it is sent from
+	Fresh bool          // it begins a new session: no conversation and no connection from before
 
 	FirstToken time.Duration // patience until the first content of a turn; 0 means as Answer
 	Answer     time.Duration // patience for the whole answer
 
 	Say     string // a turn: the user's line
-	Session string // update, delegate, complete: the checkout's id
+	Session string // update, delegate, complete, read: the checkout's id
 	Coupon  string // update: the code to apply
 	Item    Item   // create, update: what is bought
 
@@ -61,6 +67,7 @@ type Item struct {
 // A Result is what a step came to.
 type Result struct {
 	Outcome results.Outcome
+	Status  int    // of HTTP; 0 if there was none, or it was a success
 	Why     string // what the rule saw, in a few words; for people
 	Unsent  bool   // not a byte of the request left
 	Own     bool   // it failed for want of this machine's own ports, files or memory
@@ -76,7 +83,7 @@ type Result struct {
 	Coupon     string        // claim: the coupon's id
 	Session    string        // create, update, complete: the checkout's id
 	Token      string        // delegate: what pays
-	Order      string        // complete: the order's id
+	Order      string        // complete: the order's id; read: if it stands already
 	Redeemed   string        // update, complete: the code that stands as applied
 	Amount     int64         // create, update, complete: the total, minor units
 	Currency   string        // of the amount, ISO 4217 in capitals; empty: no total was told

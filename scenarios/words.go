@@ -1,6 +1,9 @@
 package scenarios
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Catalogue lists what shoppers ask for and buy, in English. Prices are the
 // backend's business.
@@ -54,6 +57,17 @@ var phrases = [languages][turns][]string{
 	},
 }
 
+// fullPrice holds the last lines of somebody who has no coupon to use.
+var fullPrice = [languages][]string{
+	chinese: {"好的，就这样下单", "和上次一样，直接付款"},
+	english: {"Yes, place the order.", "Same as last time. I'll pay now."},
+}
+
+// again returns a line as somebody says it who has said it before.
+func (s Shopper) again(line string) string {
+	return [languages]string{chinese: "再试一次：", english: "Try again: "}[s.language()] + line
+}
+
 // language returns what the shopper speaks: four in five Chinese, as most of
 // the day's shoppers did, and the rest English, so that both are always tried.
 func (s Shopper) language() language {
@@ -63,8 +77,15 @@ func (s Shopper) language() language {
 	return chinese
 }
 
-// item returns what the shopper buys: one thing, seldom two or three of it.
+// A launch of the day's campaign ordered forty cups of milk tea.
+const bulk = 40
+
+// item returns what the shopper buys: one thing, seldom two or three of it, or
+// milk tea for the whole office.
 func (s Shopper) item() Item {
+	if s.Journey == "bulk-order" {
+		return Item{ID: goods[0].id, Title: goods[0].title[s.language()], Quantity: bulk}
+	}
 	g := &goods[s.plan.draws.below(len(goods), s.ID, 0, forItem)]
 	quantity := max(1, s.plan.draws.below(10, s.ID, 0, forQuantity)-6)
 	return Item{ID: g.id, Title: g.title[s.language()], Quantity: quantity}
@@ -75,8 +96,11 @@ func (s Shopper) item() Item {
 func (s Shopper) say(turn int) string {
 	turn = min(turn, turns-1)
 	lines := phrases[s.language()][turn]
+	if s.Journey == "repeat" && turn == turns-1 {
+		lines = fullPrice[s.language()]
+	}
 	line := lines[s.plan.draws.below(len(lines), s.ID, turn, forPhrase)]
 	item := s.item()
 	line = strings.Replace(line, "{item}", item.Title, 1)
-	return strings.Replace(line, "{n}", string(rune('0'+item.Quantity)), 1)
+	return strings.Replace(line, "{n}", strconv.Itoa(item.Quantity), 1)
 }

@@ -49,13 +49,14 @@ func (p Protocols) For(k scenarios.StepKind) Protocol {
 // A Shopper is a live shopper: who it is and what it carries from step to
 // step. Protocols read and extend History; the rest is the engine's.
 type Shopper struct {
-	scenarios.Shopper
-	Header  []byte // request head lines shared by its steps: see wire.Request
-	History []byte // the conversation so far: JSON messages, comma-separated, as they go into the next request
+	scenarios.Shopper        // User is the account in use
+	Header            []byte // request head lines shared by its steps: see wire.Request
+	History           []byte // the conversation so far: JSON messages, comma-separated, as they go into the next request
 
 	journey  scenarios.Journey
 	step     scenarios.Step // the one that is running or comes next
 	due      time.Duration  // its intended time, on the engine's clock
 	conn     *wire.Conn
 	answered bool // its first turn was answered
+	promised promised
 }

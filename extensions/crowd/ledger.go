@@ -7,6 +7,25 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
+// promised is what a shopper was promised last.
+type promised struct {
+	key scenarios.UUID
+	id  string
+}
+
+// news says whether p is more than the shopper was told before. A second tap
+// is answered by the promise of the first, which counts once; another id under
+// the same key is a promise of its own, and the audit's business.
+func (s *Shopper) news(p results.Promise) bool {
+	if s.step.Key == s.promised.key && (!p.Known || p.ID == s.promised.id) {
+		return false
+	}
+	if p.Known {
+		s.promised = promised{s.step.Key, p.ID}
+	}
+	return true
+}
+
 // promise returns what a step adds to the ledger: what the backend promised,
 // or what it was asked for with the answer lost, so that the shopper can't
 // know whether it was done.

@@ -35,8 +35,7 @@ func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sig
 	defer stop()
 	var last scenarios.Result
 	for {
-		var ok bool
-		if s.step, ok = s.journey.Next(last); !ok {
+		if !e.next(s, last) {
 			return s.journey.End()
 		}
 		if s.step.Attempt > 0 {

@@ -16,13 +16,30 @@ func (e *Engine) launch(a scenarios.Arrival, clock scenarios.Clock) {
 	drawn := e.Plan.Shopper(a.ID)
 	s := &Shopper{Shopper: drawn, Header: e.Header(drawn), journey: drawn.Walk(), due: a.At + clock.Zero}
 	e.Emit(results.Launch{Who: s.who(), At: a.At, Hash: drawn.Hash()})
-	var ok bool
-	if s.step, ok = s.journey.Next(scenarios.Result{}); !ok {
+	if !e.next(s, scenarios.Result{}) {
 		e.leave(s, false)
 		return
 	}
 	e.steps.Add(1)
 	go e.walk(s)
+}
+
+// next gets a shopper ready for the step that follows from last; false when it
+// leaves.
+func (e *Engine) next(s *Shopper, last scenarios.Result) bool {
+	var ok bool
+	if s.step, ok = s.journey.Next(last); !ok {
+		return false
+	}
+	if s.step.User != s.User {
+		s.User = s.step.User
+		s.Header = e.Header(s.Shopper)
+	}
+	if s.step.Fresh {
+		s.History = nil
+		e.hangUp(s)
+	}
+	return true
 }
 
 // walk takes a shopper from step to step until it thinks or leaves.
@@ -39,8 +56,7 @@ func (e *Engine) walk(s *Shopper) {
 			return
 		}
 		r := e.do(fire, s)
-		var ok bool
-		if s.step, ok = s.journey.Next(r); !ok {
+		if !e.next(s, r) {
 			e.leave(s, r.Outcome == results.Canceled)
 			return
 		}
@@ -110,7 +126,7 @@ func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 		fact.Example = s.example(r)
 	}
 	e.Emit(fact)
-	if p, ok := promise(s, r, fact.At); ok {
+	if p, ok := promise(s, r, fact.At); ok && s.news(p) {
 		e.Emit(p)
 	}
 	if s.conn != nil {

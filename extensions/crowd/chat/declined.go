@@ -18,7 +18,7 @@ func declined(resp *wire.Response) scenarios.Result {
 		return (&answer{}).lost(err)
 	}
 	r := scenarios.Result{
-		End: resp.At, Why: fmt.Sprintf("HTTP %d", resp.Status),
+		Status: resp.Status, End: resp.At, Why: fmt.Sprintf("HTTP %d", resp.Status),
 		RetryAfter: wire.RetryAfter(resp, resp.At),
 	}
 	var e gjson.Result

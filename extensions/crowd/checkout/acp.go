@@ -39,6 +39,8 @@ func (a acp) request(s *crowd.Shopper, step scenarios.Step) (method, path string
 	const sessions = "/checkout_sessions"
 	session := sessions + "/" + url.PathEscape(step.Session)
 	switch step.Kind {
+	case scenarios.Read:
+		return "GET", session, nil
 	case scenarios.Update:
 		body = a.appendItems(append(body, '{'), step.Item)
 		if !a.early() {

@@ -75,6 +75,9 @@ func (p *Checkout) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scena
 		return lost(err)
 	}
 	r := classify(p.dialect, step, resp.Status, answer)
+	if resp.Status > 299 {
+		r.Status = resp.Status
+	}
 	r.End, r.RetryAfter = resp.At, wire.RetryAfter(resp, resp.At)
 	return r
 }
@@ -83,11 +86,14 @@ func (p *Checkout) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scena
 // is sent twice is one intent, and the trace tells the attempts apart.
 func (p *Checkout) extra(step scenarios.Step) []byte {
 	key := step.Key.String()
-	b := append(make([]byte, 0, 384), "Content-Type: application/json\r\nAccept: application/json\r\n"...)
+	b := append(make([]byte, 0, 384), "Accept: application/json\r\n"...)
+	if step.Kind != scenarios.Read { // which has no body and changes nothing
+		b = append(b, "Content-Type: application/json\r\nIdempotency-Key: "...)
+		b = append(b, key...)
+		b = append(b, "\r\n"...)
+	}
 	b = p.dialect.head(b)
 	b = append(b, "Request-Id: "...)
-	b = append(b, key...)
-	b = append(b, "\r\nIdempotency-Key: "...)
 	b = append(b, key...)
 	b = append(b, "\r\n"...)
 	return wire.TraceParent(b, step.Key, step.Attempt)

@@ -24,6 +24,7 @@ func (ucp) head(b []byte) []byte { return append(b, agent...) }
 func (ucp) request(s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
 	method, path = ucpRoute(step)
 	switch step.Kind {
+	case scenarios.Read: // nothing to say
 	case scenarios.Update:
 		// An update replaces the whole, so the lines are in it again.
 		body = appendLines(append(body, '{'), step.Item)
@@ -40,6 +41,8 @@ func (ucp) request(s *crowd.Shopper, step scenarios.Step) (method, path string, 
 func ucpRoute(step scenarios.Step) (method, path string) {
 	const sessions = "/checkout-sessions"
 	switch step.Kind {
+	case scenarios.Read:
+		return "GET", sessions + "/" + url.PathEscape(step.Session)
 	case scenarios.Update:
 		return "PUT", sessions + "/" + url.PathEscape(step.Session)
 	case scenarios.Complete:
@@ -116,7 +119,10 @@ func (u ucpJanuary) head(b []byte) []byte {
 
 func (u ucpJanuary) request(s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
 	method, path = ucpRoute(step)
-	if step.Kind == scenarios.Complete {
+	switch step.Kind {
+	case scenarios.Read:
+		return method, path, nil
+	case scenarios.Complete:
 		return method, path, appendPaymentData(nil, s.User.String())
 	}
 	body = append(body, '{')

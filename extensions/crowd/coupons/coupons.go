@@ -61,6 +61,9 @@ func (w *WxpayFavor) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) sce
 		return lost(err)
 	}
 	r := classify(resp.Status, body)
+	if resp.Status > 299 {
+		r.Status = resp.Status
+	}
 	r.End, r.RetryAfter = resp.At, wire.RetryAfter(resp, resp.At)
 	return r
 }
