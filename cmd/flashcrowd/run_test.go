@@ -75,6 +75,26 @@ func TestOrdersAreBooked(t *testing.T) {
 	}
 }
 
+// TestEveryPersonaIsBookedOnce: double taps, reinstalls and hoards of coupons
+// leave the books of a sound storefront as promised.
+func TestEveryPersonaIsBookedOnce(t *testing.T) {
+	t.Parallel()
+	everybody, err := filepath.Abs("testdata/everybody.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "run", everybody, "--workers", "2", "--json", "out.json")
+	p.want(0)
+	o := p.report()
+	o.accounted(t)
+	if o.Orders.Promised != o.Orders.Booked || o.Orders.Promised < 100 || o.Shoppers.Ended["ok"] != o.Shoppers.Planned {
+		t.Errorf("%+v", o)
+	}
+	if booked := orders(t, p.path("runs/*/books.db")); uint64(len(booked)) != o.Orders.Booked {
+		t.Errorf("%d keys in the books, %d orders", len(booked), o.Orders.Booked)
+	}
+}
+
 // orders reads keys and amounts from a storefront's file.
 func orders(t *testing.T, file string) map[string]string {
 	t.Helper()

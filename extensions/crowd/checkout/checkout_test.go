@@ -174,6 +174,34 @@ func TestGives(t *testing.T) {
 	}
 }
 
+// TestRead: reading a checkout sends nothing that could change it, and finds
+// it whatever became of it.
+func TestRead(t *testing.T) {
+	for _, test := range []struct {
+		body string
+		want results.Outcome
+		id   string
+	}{
+		{session("ready_for_complete", ""), results.OK, ""},
+		{session("complete_in_progress", ""), results.OK, ""},
+		{session("completed", order), results.OK, "ord_1"},
+		{session("canceled", ""), results.OK, ""},
+		{session("odd", ""), results.Malformed, ""},
+		{`{"ucp":{"status":"error"},"messages":[{"type":"error","code":"not_found"}]}`, results.Rejected, ""},
+	} {
+		var request string
+		var body []byte
+		r := New(endpoint).Do(dial(t, capture(&request, &body, test.body)), shopper(), step(scenarios.Read))
+		if r.Outcome != test.want || r.Order != test.id {
+			t.Errorf("%s:\n%+v; want %v, order %q", test.body, r, test.want, test.id)
+		}
+		line, _, _ := strings.Cut(request, "\n")
+		if line != "GET /ucp/checkout-sessions/cs%2F1%20%25" || len(body) != 0 || strings.Contains(request, "Idempotency-Key") || strings.Contains(request, "Content-Type") {
+			t.Errorf("sent\n%s", request)
+		}
+	}
+}
+
 func TestBrokenWire(t *testing.T) {
 	tests := []struct {
 		name  string
