@@ -226,6 +226,15 @@ func TestBargains(t *testing.T) {
 	}
 }
 
+// TestPresetsFitKeys: what a persona does at most has room in its keys.
+func TestPresetsFitKeys(t *testing.T) {
+	for _, p := range presets() {
+		if p.Reinstalls > 3 || p.Claims > 21 || p.Rewords && max(p.Retries, p.Reasks) > 15 || p.Drops < 0 || p.Drops > 1 {
+			t.Errorf("persona %+v", p)
+		}
+	}
+}
+
 // TestHeed is what each persona makes of a Retry-After.
 func TestHeed(t *testing.T) {
 	for _, tt := range []struct {
