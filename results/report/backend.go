@@ -18,12 +18,12 @@ func (p *page) stages(r *results.Run) {
 	}
 	for _, s := range append(stages(r), whole(r)) {
 		rows = append(rows, []string{
-			cut(s.Name, 18), results.HumanCount(s.Shoppers), bare(s.perSecond(s.launched)), bare(s.perSecond(s.orders)),
+			cut(s.Name, 18), results.HumanCount(s.Shoppers), bare(s.arrivals), bare(s.throughput),
 			percent(s.ok.ratio()), quantile(s.ttft, 0.5), quantile(s.ttft, 0.99), quantile(s.turn, 0.99), quantile(s.steps, 0.99),
 			decimal(s.requestsPerOrder()),
 		})
 	}
-	p.section("Stages", "a shopper counts where it arrived; ok of all requests; ttft: time to first token of a turn")
+	p.section("Stages", "orders per s count when they were promised, all else where its shopper arrived")
 	p.table(2, rows)
 }
 

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/flashcrowd/flashcrowd/results"
 )
@@ -72,9 +74,11 @@ func (c curve) rows(height int) []string {
 }
 
 // axis draws the base line with a tick where each stage begins, and below it
-// their names, as far as they fit.
-func (t timeline) axis(stages []results.Stage) (line, names string) {
+// their names and their moments, as far as they fit. Where
+// the axis goes beyond the plan, its end has a tick upwards.
+func (t timeline) axis(stages []results.Stage, duration time.Duration) (line, names, moments string) {
 	base, below := []rune(strings.Repeat("─", chartWidth)), []rune(strings.Repeat(" ", chartWidth))
+	at := slices.Clone(below)
 	for i, s := range stages {
 		from, to := int(t.column(s.From.Seconds())), chartWidth
 		if i+1 < len(stages) {
@@ -85,8 +89,26 @@ func (t timeline) axis(stages []results.Stage) (line, names string) {
 		}
 		base[from] = '┬'
 		copy(below[from:to], []rune(cut(s.Name, max(1, to-from-1))))
+		if when := []rune(span(s.From)); len(when) < to-from {
+			copy(at[from:to], when)
+		}
 	}
-	return string(base), strings.TrimRight(string(below), " ")
+	if planned := duration.Seconds(); t.end > planned {
+		i := min(chartWidth-1, int(t.column(planned)))
+		base[i] = '┴'
+		before(below, i, "plan ends")
+		before(at, i, span(duration))
+	}
+	return string(base), strings.TrimRight(string(below), " "), strings.TrimRight(string(at), " ")
+}
+
+// before writes label into row so that it ends in column i, where there is room.
+func before(row []rune, i int, label string) {
+	from := i + 1 - utf8.RuneCountInString(label)
+	if from < 1 || strings.TrimSpace(string(row[from-1:i+1])) != "" {
+		return
+	}
+	copy(row[from:], []rune(label))
 }
 
 // chart draws arrivals, orders and failures over plan time.
@@ -96,12 +118,13 @@ func (p *page) chart(r *results.Run) {
 	if arrivals.peak() == 0 {
 		return
 	}
-	p.section("Arrivals", "shoppers a second over %s of plan time; orders and failed requests a second below",
+	p.section("Arrivals", "shoppers a second over %s; orders and failed requests a second below",
 		span(time.Duration(t.end*float64(time.Second))))
 	p.bars("", arrivals, chartHeight)
-	line, names := t.axis(r.Stages)
+	line, names, moments := t.axis(r.Stages, r.Duration)
 	p.line("%9s └%s", "", line)
 	p.line("%9s  %s", "", names)
+	p.line("%9s  %s", "plan time", moments)
 	p.bars("orders", t.curve(r.Seconds, func(s results.Second) uint64 { return s.Orders }), 2)
 	p.bars("failed", t.curve(r.Seconds, func(s results.Second) uint64 { return s.Failed }), 2)
 }

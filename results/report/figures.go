@@ -2,7 +2,6 @@ package report
 
 import (
 	"slices"
-	"time"
 
 	"github.com/flashcrowd/flashcrowd/results"
 )
@@ -11,9 +10,10 @@ import (
 // which it arrived, with all that it did.
 type stageFigures struct {
 	results.Stage
-	passed     time.Duration // how much of it the run saw
 	launched   uint64
-	orders     uint64
+	arrivals   *float64 // per second, while shoppers arrived
+	orders     uint64   // of the shoppers that arrived in it
+	throughput *float64 // orders per second while it lasted, whoever they were for
 	requests   uint64
 	ok         share
 	ttft, turn *results.Histogram
@@ -24,11 +24,15 @@ func stages(r *results.Run) []stageFigures {
 	var all []stageFigures
 	for _, s := range r.Stages {
 		sel := results.Tags{Stage: s.Name}
+		launched, end := r.Count(results.ShoppersLaunched, sel), min(r.ArrivalsEnd(), s.To)
 		all = append(all, stageFigures{
 			Stage:    s,
-			passed:   max(0, min(r.Cut, s.To)-s.From),
-			launched: r.Count(results.ShoppersLaunched, sel),
+			launched: launched,
+			arrivals: per(float64(launched), (end - s.From).Seconds()),
 			orders:   r.Count(results.Orders, sel),
+
+			throughput: per(r.OrdersBetween(s.From, end), (end - s.From).Seconds()),
+
 			requests: r.Count(results.Requests, sel),
 			ok:       rate(r, results.RequestSuccess, sel),
 			ttft:     r.Trend(results.TurnTTFT, sel),
@@ -39,28 +43,24 @@ func stages(r *results.Run) []stageFigures {
 	return all
 }
 
-// whole is the same for the whole run.
+// whole is the same for the whole run. Its orders go on until the last of them:
+// a backend that can't keep up has its say after the plan's end.
 func whole(r *results.Run) stageFigures {
+	launched, orders := r.Count(results.ShoppersLaunched, results.Tags{}), r.Count(results.Orders, results.Tags{})
 	return stageFigures{
 		Stage:    results.Stage{Name: "all", To: r.Duration, Shoppers: r.Planned},
-		passed:   max(0, min(r.Cut, r.Duration)),
-		launched: r.Count(results.ShoppersLaunched, results.Tags{}),
-		orders:   r.Count(results.Orders, results.Tags{}),
+		launched: launched,
+		arrivals: per(float64(launched), r.ArrivalsEnd().Seconds()),
+		orders:   orders,
+
+		throughput: per(float64(orders), max(r.ArrivalsEnd(), r.OrdersEnd()).Seconds()),
+
 		requests: r.Count(results.Requests, results.Tags{}),
 		ok:       rate(r, results.RequestSuccess, results.Tags{}),
 		ttft:     r.Trend(results.TurnTTFT, results.Tags{}),
 		turn:     r.Trend(results.StepDuration, results.Tags{Step: "turn"}),
 		steps:    r.Trend(results.StepDuration, results.Tags{}),
 	}
-}
-
-// perSecond spreads n over the part of the stage that passed; nil if none did.
-func (s stageFigures) perSecond(n uint64) *float64 {
-	if s.passed <= 0 {
-		return nil
-	}
-	v := float64(n) / s.passed.Seconds()
-	return &v
 }
 
 // requestsPerOrder is nil where there was no order.

@@ -116,7 +116,7 @@ type stage struct {
 func (s stageFigures) json() stage {
 	return stage{
 		Name: s.Name, FromNs: int64(s.From), ToNs: int64(s.To), Planned: s.Shoppers,
-		Arrived: s.launched, ArrivedPerS: s.perSecond(s.launched), Orders: s.orders, OrdersPerS: s.perSecond(s.orders),
+		Arrived: s.launched, ArrivedPerS: s.arrivals, Orders: s.orders, OrdersPerS: s.throughput,
 		Requests: s.requests, OK: s.ok.ratio(), RequestsPerOrder: s.requestsPerOrder(),
 		TTFT50: nanoseconds(s.ttft, 0.5), TTFT99: nanoseconds(s.ttft, 0.99),
 		Turn99: nanoseconds(s.turn, 0.99), Step99: nanoseconds(s.steps, 0.99),

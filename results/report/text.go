@@ -105,7 +105,7 @@ func (p *page) warnings(d Document) {
 	all := d.Run.Warnings
 	told := slices.ContainsFunc(d.Verdict.Reasons, func(r verdict.Reason) bool { return strings.Contains(r.Measured, d.Run.Stopped) })
 	if d.Run.Stopped != "" && !told {
-		all = append([]string{fmt.Sprintf("the load ended at %s of %s: %s", results.Human(d.Run.Cut), results.Human(d.Run.Duration), d.Run.Stopped)}, all...)
+		all = append([]string{fmt.Sprintf("the load ended at %s of %s: %s", results.Human(d.Run.ArrivalsEnd()), results.Human(d.Run.Duration), d.Run.Stopped)}, all...)
 	}
 	for _, w := range all {
 		p.print("  ")

@@ -108,7 +108,7 @@ func (j judge) account() []Reason {
 	}
 	if j.Stopped != "" && j.aborted == "" {
 		reasons = append(reasons, Reason{Rule: "the load runs to the end of the plan", Kind: KindAccount,
-			Measured: fmt.Sprintf("incomplete at %s of %s: %s", results.Human(j.Cut), results.Human(j.Duration), j.Stopped)})
+			Measured: fmt.Sprintf("incomplete at %s of %s: %s", results.Human(j.ArrivalsEnd()), results.Human(j.Duration), j.Stopped)})
 	}
 	return reasons
 }

@@ -150,7 +150,7 @@ func TestJudge(t *testing.T) {
 		{"books beat invalid", func(r *results.Run) { r.Account.Planned++ }, []Threshold{slow}, dirty, Fail, "no key has two orders"},
 		{"in flight", func(r *results.Run) { r.Account.Planned++; r.Account.InFlight++ }, nil, nil, Invalid, "every shopper that arrived has ended | 1 still in flight"},
 		{"stopped by hand", func(r *results.Run) { r.Stopped, r.Cut = "ctrl-c", 4*time.Second }, []Threshold{slow}, clean, Invalid,
-			"the load runs to the end of the plan | incomplete at 4 s of 10 s: ctrl-c"},
+			"the load runs to the end of the plan | incomplete at 1 s of 10 s: ctrl-c"},
 		{"orphans at the limit", orphans(2), nil, nil, Pass, ""},
 		{"orphans beyond it", orphans(3), nil, nil, Invalid, "validity.orphaned: at most 2 % | shoppers orphaned: 2.9 % (3 of 103)"},
 		{"never started at the limit", skipped(1), nil, nil, Pass, ""},
