@@ -200,7 +200,7 @@ func TestDocsStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Finish(verdict.Verdict{Outcome: verdict.Pass, Reasons: []verdict.Reason{{Rule: "r"}}}, nil, time.Unix(2, 0)); err != nil {
+	if err := s.Finish(verdict.Verdict{Outcome: verdict.Pass, Reasons: []verdict.Reason{{Rule: "r"}}}, nil, 0, time.Unix(2, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Commit("w", 1, results.Encode(results.NewRecorder("w").Cut(1, 0, results.Health{})), nil); err != nil {

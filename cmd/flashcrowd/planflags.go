@@ -82,6 +82,25 @@ func (f *planFlags) plan(nameOrPath string) (*scenarios.Plan, error) {
 	return plan, nil
 }
 
+// given is the campaign and the flags that were given, as store.Header keeps
+// them: what says where output goes is left out, and so is what a URL holds
+// besides its address.
+func (f *planFlags) given(nameOrPath string) []string {
+	args := []string{nameOrPath}
+	f.flags.Visit(func(flag *pflag.Flag) {
+		switch value := flag.Value.String(); flag.Name {
+		case "json", "runs", "verbose":
+		case "target":
+			args = append(args, "--target="+redactURL(value))
+		case "allow":
+			args = append(args, "--allow="+strings.Join(f.allow, ","))
+		default:
+			args = append(args, "--"+flag.Name+"="+value)
+		}
+	})
+	return args
+}
+
 // permit refuses a target beyond loopback that the command line does not allow
 // by name or address. It is the early, friendly word: workers check every
 // address that they dial.

@@ -3,19 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/results/report"
 	"github.com/flashcrowd/flashcrowd/results/store"
-	"github.com/flashcrowd/flashcrowd/results/verdict"
-	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
 func runsCommand(w world) *cobra.Command {
@@ -97,83 +92,17 @@ func reportCommand(w world) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printReport(w, path, asJSON)
+			d, err := documentOf(path)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return report.JSON(w.Out, d)
+			}
+			return printText(w, d)
 		},
 	}
 	c.Flags().StringVar(&dir, "runs", "runs", "folder that keeps the runs")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
-}
-
-// printReport reads a run and prints what it came to. The report at the end of
-// a run and the one that is asked for later are made here, from the same file.
-func printReport(w world, path string, asJSON bool) error {
-	kept, err := store.Open(path)
-	if err != nil {
-		return err
-	}
-	defer kept.Close() // opened for reading
-	run, err := kept.Run()
-	if err != nil {
-		return err
-	}
-	judged, err := kept.Judgement()
-	if err != nil {
-		return err
-	}
-	d := report.Document{Run: run, Files: filesOf(filepath.Dir(path)), Next: nextAfter(run, judged)}
-	if judged != nil {
-		d.Verdict, d.Audit = judged.Verdict, judged.Audit
-	} else { // still running, or ended before it could be judged
-		plan, err := scenarios.DecodePlan(kept.Header().Plan)
-		if err != nil {
-			return fmt.Errorf("read the plan of run %s: %w", run.ID, err)
-		}
-		d.Verdict = verdict.Judge(run, nil, rulesOf(plan))
-	}
-	if asJSON {
-		return report.JSON(w.Out, d)
-	}
-	d.Colour = w.colour()
-	return report.Text(w.Out, d)
-}
-
-// rulesOf is what a plan's campaign asks of a run.
-func rulesOf(p *scenarios.Plan) verdict.Rules {
-	return verdict.Rules{Thresholds: p.Campaign.Thresholds, Validity: p.Campaign.Validity}
-}
-
-// filesOf lists what a run left in its folder, as far as it is there.
-func filesOf(dir string) []report.File {
-	var files []report.File
-	for _, f := range []report.File{
-		{Path: store.FileName, What: "the run: snapshots, ledger, verdict (SQLite)"},
-		{Path: "books.db", What: "the storefront's books (SQLite)"},
-		{Path: "parts.log", What: "what workers and storefront said"},
-	} {
-		path := filepath.Join(dir, f.Path)
-		if _, err := os.Stat(path); err == nil {
-			files = append(files, report.File{Path: path, What: f.What})
-		}
-	}
-	return files
-}
-
-// nextAfter suggests what to do with a run.
-func nextAfter(run *results.Run, j *store.Judgement) []string {
-	next := []string{
-		"flashcrowd report " + run.ID + "  # this report again",
-	}
-	if j == nil {
-		return next
-	}
-	switch j.Outcome {
-	case verdict.Fail:
-		next = append(next, "flashcrowd try "+run.Campaign+"  # one shopper, each request and answer shown")
-	case verdict.Invalid:
-		next = append(next, "flashcrowd run "+run.Campaign+" --scale "+strconv.FormatFloat(run.Factors.Scale/2, 'g', 3, 64)+"  # half the crowd: less for this machine to do")
-	default:
-		next = append(next, "flashcrowd run "+run.Campaign+" --demand "+strconv.FormatFloat(run.Factors.Demand*2, 'g', 3, 64)+"  # twice the crowd")
-	}
-	return next
 }

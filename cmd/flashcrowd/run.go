@@ -29,6 +29,9 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios/storefront"
 )
 
+// stoppedByUser is why a run ended that was interrupted.
+const stoppedByUser = "stopped by the user"
+
 // runFlags are what `flashcrowd run` was asked for.
 type runFlags struct {
 	planFlags
@@ -58,7 +61,7 @@ ends at once. Either way the run is kept and can be read.`,
 	f.add(c.Flags())
 	c.Flags().IntVar(&f.workers, "workers", 1, "worker processes to share the crowd")
 	c.Flags().StringVar(&f.design, "design", "guarded", "design of the built-in storefront: see flashcrowd storefront --list")
-	c.Flags().StringVar(&f.json, "json", "", "also write the report as JSON to this file")
+	c.Flags().StringVar(&f.json, "json", "", "also write the report as JSON to this file, or to standard output with - (then without the text)")
 	c.Flags().StringVar(&f.runs, "runs", "runs", "folder that keeps the runs")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell what the coordinator does")
 	return c
@@ -75,13 +78,11 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	if f.workers < 1 || f.workers > 64 {
 		return usage(fmt.Errorf("--workers %d: 1 to 64 on one machine", f.workers))
 	}
-	if f.json != "" { // found out now, not after the run
-		out, err := os.OpenFile(f.json, os.O_WRONLY|os.O_CREATE, 0o644)
-		if err != nil {
-			return usage(fmt.Errorf("--json: %w", err))
-		}
-		out.Close()
+	keep, err := openJSON(w, f.json) // that it can't be written is found out now, not after the run
+	if err != nil {
+		return usage(fmt.Errorf("--json: %w", err))
 	}
+	defer keep.drop()
 	if plan.Target.URL == "" && !slices.ContainsFunc(storefront.Designs(), func(d storefront.Design) bool { return d.Name == f.design }) {
 		return usage(fmt.Errorf("--design %s: there is no such design\nhint: flashcrowd storefront --list", f.design))
 	}
@@ -110,7 +111,7 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 		Factors: plan.Factors, Duration: plan.Duration(), Stages: plan.Stages(), Planned: plan.Shoppers,
 	}
 	kept, err := store.Create(filepath.Join(dir, store.FileName), store.Header{
-		About: about, Plan: plan.Encode(), Created: time.Now(), Version: version(),
+		About: about, Plan: plan.Encode(), Created: time.Now(), Version: version(), Args: f.given(name),
 	})
 	if err != nil {
 		return err
@@ -124,7 +125,7 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	if !began {
 		return unkept
 	}
-	return conclude(w, f, plan, kept, shop != nil, unkept)
+	return conclude(w, keep, plan, kept, shop != nil, unkept)
 }
 
 // lead starts the coordinator and its workers, shows progress, and returns when
@@ -200,10 +201,10 @@ func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about 
 			switch interrupts++; interrupts {
 			case 1:
 				fmt.Fprintf(view.talk(), "%v: no more shoppers; those in flight may finish (once more to end at once)\n", sig)
-				c.Stop(scenarios.Drain, "stopped by the user")
+				c.Stop(scenarios.Drain, stoppedByUser)
 			case 2:
 				fmt.Fprintf(view.talk(), "%v: ending at once\n", sig)
-				c.Stop(scenarios.Cut, "stopped by the user")
+				c.Stop(scenarios.Cut, stoppedByUser)
 			default:
 				abandon()
 				return began, errors.Join(errors.New("ended by a third signal"), ignoreCanceled(<-led))
@@ -216,7 +217,7 @@ func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about 
 
 // conclude audits, judges, keeps the verdict and prints the report. The error
 // carries the exit code.
-func conclude(w world, f runFlags, plan *scenarios.Plan, kept *store.Store, builtIn bool, unkept error) error {
+func conclude(w world, keep *jsonFile, plan *scenarios.Plan, kept *store.Store, builtIn bool, unkept error) error {
 	run, err := kept.Run()
 	if err != nil {
 		return errors.Join(unkept, err)
@@ -233,21 +234,17 @@ func conclude(w world, f runFlags, plan *scenarios.Plan, kept *store.Store, buil
 	if unkept != nil {
 		v = v.Without("everything that the coordinator knew is kept", unkept)
 	}
-	if err := kept.Finish(v, books, time.Now()); err != nil {
+	if err := kept.Finish(v, books, run.Count(results.Orders, results.Tags{}), time.Now()); err != nil {
 		return err
 	}
-	if err := printReport(w, kept.Path(), false); err != nil {
-		return err
+	d := document(kept, run, v, books)
+	if !keep.instead {
+		if err := printText(w, d); err != nil {
+			return err
+		}
 	}
-	if f.json != "" {
-		out, err := os.Create(f.json)
-		if err != nil {
-			return fmt.Errorf("write the report: %w", err)
-		}
-		err = printReport(world{Out: out, Talk: w.Talk}, kept.Path(), true)
-		if err := errors.Join(err, out.Close()); err != nil {
-			return fmt.Errorf("write the report: %w", err)
-		}
+	if err := keep.write(d); err != nil {
+		return fmt.Errorf("write the report: %w", err)
 	}
 	if code := ci.Code(v.Outcome); code != ci.Pass {
 		return exit{code: code}

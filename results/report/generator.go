@@ -9,10 +9,10 @@ import (
 )
 
 // account holds every planned shopper exactly once.
-func (p *page) account(r *results.Run) {
-	a := r.Account
+func (p *page) account(d Document) {
+	a := d.Run.Account
 	closes := ""
-	if err := a.Closes(); err != nil {
+	if err := a.Closes(); err != nil && !d.Running {
 		closes = "; it does not close"
 	}
 	p.section("Account", "every planned shopper, once%s", closes)
@@ -88,8 +88,9 @@ func fate(w results.Worker) string {
 const excerpt = 8
 
 // example shows one exchange of the most frequent bad outcome.
-func (p *page) example(r *results.Run) {
-	e := worst(r)
+func (p *page) example(d Document) {
+	r := d.Run
+	e := Worst(r)
 	if e == nil {
 		return
 	}
@@ -100,10 +101,16 @@ func (p *page) example(r *results.Run) {
 	}
 	p.exchange(">", e.Request)
 	p.exchange("<", e.Response)
+	if d.Replay != "" {
+		p.line("  again: %s", d.Replay)
+	}
 }
 
 // exchange shows the first lines of a request or an answer, long ones broken.
 func (p *page) exchange(sign, text string) {
+	if text == "" {
+		return // it did not come to that
+	}
 	var lines []string
 	for l := range strings.SplitSeq(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n") {
 		runes := []rune(l)
@@ -122,8 +129,9 @@ func (p *page) exchange(sign, text string) {
 	}
 }
 
-// worst returns an example of the bad outcome that most requests had.
-func worst(r *results.Run) (found *results.Example) {
+// Worst returns an example of the bad outcome that most requests had; nil if
+// none was kept.
+func Worst(r *results.Run) (found *results.Example) {
 	most := uint64(0)
 	for i := range r.Examples {
 		e := &r.Examples[i]

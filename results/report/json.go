@@ -18,7 +18,7 @@ func JSON(w io.Writer, d Document) error {
 		Run: r.ID, Campaign: r.Campaign, Target: r.Target,
 		PlanFingerprint: r.PlanFingerprint, LoadFingerprint: r.Load.String(),
 		Factors: r.Factors, Duration: r.Duration, Cut: r.Cut, Stopped: r.Stopped,
-		Verdict: verdict.Verdict{Outcome: d.Verdict.Outcome, Reasons: some(d.Verdict.Reasons)},
+		Verdict: verdict.Verdict{Outcome: d.state(), Reasons: some(d.Verdict.Reasons)},
 		Shoppers: shoppers{
 			Planned: r.Account.Planned, Ended: r.Account.Ended, InFlight: r.Account.InFlight, Orphaned: r.Account.Orphaned,
 			NotStarted: r.Account.NeverStartedCount(), Why: some(r.Account.NeverStarted), Late: r.Account.Late, Missing: r.Account.Missing,

@@ -8,6 +8,8 @@
 package report
 
 import (
+	"fmt"
+
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/results/verdict"
 )
@@ -19,7 +21,29 @@ type Document struct {
 	Audit   *results.Audit // nil where no books were held against the ledger
 	Files   []File         // where things are
 	Next    []string       // commands to try next, each with what it is for after a #
+	Replay  string         // the command that walks the shopper of Worst again; may be empty
+	Running bool           // the run goes on: there is no verdict yet
 	Colour  bool           // Text uses ANSI colours
+}
+
+// state is the outcome, or why there is none: a run that goes on, or one that
+// nobody closed.
+func (d Document) state() verdict.Outcome {
+	switch {
+	case d.Verdict.Outcome != "":
+		return d.Verdict.Outcome
+	case d.Running:
+		return "running"
+	}
+	return "not judged"
+}
+
+// standing is what takes the place of reasons where there is no verdict.
+func (d Document) standing() string {
+	if d.Running {
+		return results.Human(max(0, d.Run.Cut)) + " of " + results.Human(d.Run.Duration)
+	}
+	return fmt.Sprintf("flashcrowd run ended at %s of %s without closing it", results.Human(max(0, d.Run.Cut)), results.Human(d.Run.Duration))
 }
 
 // A File is something that the run left.

@@ -345,3 +345,25 @@ func TestJSONContract(t *testing.T) {
 		}
 	}
 }
+
+// A run that goes on, or that nobody closed, has no verdict and no rules.
+func TestWithoutVerdict(t *testing.T) {
+	for running, want := range map[bool]string{
+		true:  "RUNNING  spring-festival: 1m3",
+		false: "NOT JUDGED  spring-festival: flashcrowd run ended at 1m3",
+	} {
+		d := document(t, day{shoppers: 300})
+		d.Verdict, d.Running = verdict.Verdict{}, running
+		var text, tools bytes.Buffer
+		if err := errors.Join(report.Text(&text, d), report.JSON(&tools, d)); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(text.String(), want) || strings.Contains(text.String(), "✓") || strings.Contains(text.String(), "✗") {
+			t.Errorf("running %t: %.300s", running, text.String())
+		}
+		outcome := strings.ToLower(want[:strings.Index(want, "  ")])
+		if !strings.Contains(tools.String(), `"outcome": "`+outcome+`"`) {
+			t.Errorf("running %t: JSON has no outcome %s", running, outcome)
+		}
+	}
+}

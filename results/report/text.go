@@ -27,9 +27,9 @@ func Text(w io.Writer, d Document) error {
 	p.books(d)
 	p.requests(d.Run)
 	p.steps(d.Run)
-	p.account(d.Run)
+	p.account(d)
 	p.workers(d.Run)
-	p.example(d.Run)
+	p.example(d)
 	p.endnotes(d)
 	_, err := io.WriteString(w, p.String())
 	return err
@@ -38,9 +38,12 @@ func Text(w io.Writer, d Document) error {
 // verdict says what the run came to and why.
 func (p *page) verdict(d Document) {
 	tint := map[verdict.Outcome]colour{verdict.Pass: green, verdict.Fail: red, verdict.Invalid: yellow}[d.Verdict.Outcome]
-	word := strings.ToUpper(cmp.Or(string(d.Verdict.Outcome), "not judged"))
+	word := strings.ToUpper(string(d.state()))
 	p.paint(cmp.Or(tint, bold), word)
-	head := deciding(d.Run.Campaign+": ", d.Verdict, columns-len(word)-2)
+	head := wrap(d.Run.Campaign+": "+d.standing(), columns-len(word)-2)
+	if d.Verdict.Outcome != "" {
+		head = deciding(d.Run.Campaign+": ", d.Verdict, columns-len(word)-2)
+	}
 	p.line("  %s", strings.Join(head, "\n"+strings.Repeat(" ", len(word)+2)))
 	if d.Verdict.Outcome == verdict.Invalid {
 		p.line("The run itself went wrong: its figures say little about the backend.")

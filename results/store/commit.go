@@ -112,19 +112,15 @@ type Judgement struct {
 }
 
 // Finish stores what the run came to; a is nil where no books were held against
-// the ledger. A run that was resumed may finish again.
-func (s *Store) Finish(v verdict.Verdict, a *results.Audit, ended time.Time) error {
-	if err := s.finish(v, a, ended); err != nil {
+// the ledger, and orders is how many shoppers were promised. A run that was resumed may finish again.
+func (s *Store) Finish(v verdict.Verdict, a *results.Audit, orders uint64, ended time.Time) error {
+	if err := s.finish(v, a, orders, ended); err != nil {
 		return fmt.Errorf("store the verdict in %s: %w", s.path, err)
 	}
 	return nil
 }
 
-func (s *Store) finish(v verdict.Verdict, a *results.Audit, ended time.Time) error {
-	run, err := s.Run()
-	if err != nil {
-		return err
-	}
+func (s *Store) finish(v verdict.Verdict, a *results.Audit, orders uint64, ended time.Time) error {
 	reasons, err := json.Marshal(v.Reasons)
 	if err != nil {
 		return err
@@ -139,7 +135,7 @@ func (s *Store) finish(v verdict.Verdict, a *results.Audit, ended time.Time) err
 	}
 	err = s.transact(func(tx *sql.Tx) error {
 		_, err := tx.Exec("INSERT OR REPLACE INTO verdict VALUES (1, ?, ?, ?, ?, ?)",
-			string(v.Outcome), int64(run.Count(results.Orders, results.Tags{})), stamp(ended), string(reasons), audit)
+			string(v.Outcome), int64(orders), stamp(ended), string(reasons), audit)
 		return err
 	})
 	if err == nil {

@@ -61,7 +61,7 @@ func summarise(id, path string) Summary {
 	if sum.Started.IsZero() {
 		sum.Started = h.Created
 	}
-	sum.Running = held(path + ".lock")
+	sum.Running = s.Running()
 	j, err := s.Judgement()
 	if err != nil {
 		return Summary{ID: id, Path: path, Err: err}

@@ -29,7 +29,7 @@ func runs(t *testing.T) string {
 		switch id {
 		case "smoke-a1":
 			commit(t, s, snapshots("w", 3))
-			if err := s.Finish(verdict.Verdict{Outcome: verdict.Pass}, nil, started); err != nil {
+			if err := s.Finish(verdict.Verdict{Outcome: verdict.Pass}, nil, 3, started); err != nil {
 				t.Fatal(err)
 			}
 			s.Close()

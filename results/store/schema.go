@@ -5,7 +5,7 @@ package store
 const applicationID = 0x666c6372
 
 // schemaVersion is the newest schema this program writes and reads.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // schema makes an empty file a run's. What it says about the tables is for
 // whoever opens one with the sqlite3 shell, where .schema prints it.
@@ -19,7 +19,8 @@ CREATE TABLE run ( -- one row: what was known before the first shopper arrived
 	created          TEXT NOT NULL,    -- RFC 3339, UTC
 	version          TEXT NOT NULL,    -- of the flashcrowd that made it
 	about            TEXT NOT NULL,    -- JSON: all of the above, stages and factors
-	plan             BLOB NOT NULL     -- as workers got it
+	plan             BLOB NOT NULL,    -- as workers got it
+	args             TEXT NOT NULL DEFAULT '[]' -- JSON: the campaign as it was asked for, and the flags, without secrets
 ) STRICT;
 
 CREATE TABLE snapshots ( -- what workers sent; the report is computed from these and the notes

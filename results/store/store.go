@@ -40,6 +40,9 @@ type Header struct {
 	Plan    []byte        // as workers get it
 	Created time.Time
 	Version string // of flashcrowd
+	// Args are the campaign as it was asked for and the flags that were given,
+	// as --name=value and without secrets, so that the run can be asked for again.
+	Args []string
 }
 
 // A Store is the file of one run. Its methods may be called by several
@@ -68,6 +71,10 @@ func Create(path string, h Header) (_ *Store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("create run %s: %w", path, err)
 	}
+	args, err := json.Marshal(append([]string{}, h.Args...))
+	if err != nil {
+		return nil, fmt.Errorf("create run %s: %w", path, err)
+	}
 	s, err := open(path, "rwc")
 	if err != nil {
 		return nil, fmt.Errorf("create run %s: %w", path, err)
@@ -88,9 +95,9 @@ func Create(path string, h Header) (_ *Store, err error) {
 				return err
 			}
 		}
-		_, err = tx.Exec("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		_, err = tx.Exec("INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			h.About.ID, h.About.Campaign, h.About.Target, h.About.PlanFingerprint, int64(h.About.Planned),
-			stamp(h.Created), h.Version, string(about), h.Plan)
+			stamp(h.Created), h.Version, string(about), h.Plan, string(args))
 		return err
 	})
 }
@@ -168,8 +175,12 @@ func (s *Store) readHeader() error {
 	if version > schemaVersion {
 		return fmt.Errorf("a newer flashcrowd wrote it: schema %d, and this one reads up to %d\nhint: read it with the flashcrowd that wrote it, or a later one", version, schemaVersion)
 	}
+	args := "args"
+	if version < 2 {
+		args = "'[]'" // schema 1 did not know them
+	}
 	var created, about string
-	err := s.db.QueryRow("SELECT created, version, about, plan FROM run").Scan(&created, &s.header.Version, &about, &s.header.Plan)
+	err := s.db.QueryRow("SELECT created, version, about, plan, "+args+" FROM run").Scan(&created, &s.header.Version, &about, &s.header.Plan, &args)
 	if errors.Is(err, sql.ErrNoRows) {
 		return errors.New("the run was never begun: its first row is missing")
 	} else if err != nil {
@@ -180,6 +191,9 @@ func (s *Store) readHeader() error {
 	}
 	if err := json.Unmarshal([]byte(about), &s.header.About); err != nil {
 		return fmt.Errorf("read what it is about: %w", err)
+	}
+	if err := json.Unmarshal([]byte(args), &s.header.Args); err != nil {
+		return fmt.Errorf("read how it was asked for: %w", err)
 	}
 	started, err := s.started()
 	if err != nil {
@@ -197,6 +211,9 @@ func (s *Store) Path() string { return s.path }
 // Header returns what was known of the run before its start, and when it
 // started if that was noted before the file was opened.
 func (s *Store) Header() Header { return s.header }
+
+// Running reports whether somebody is writing the run at this moment.
+func (s *Store) Running() bool { return held(s.path + ".lock") }
 
 // Close lets go of the file. Of a judged run it makes a single file.
 func (s *Store) Close() error {

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -28,6 +29,7 @@ func header() store.Header {
 			Stages: []results.Stage{{Name: "all", To: 30 * time.Second, Shoppers: 100}},
 		},
 		Plan: []byte("plan\x00bytes"), Created: started.Add(-time.Minute), Version: "0.1.0",
+		Args: []string{"mine.yaml", "--seed=7"},
 	}
 }
 
@@ -142,7 +144,7 @@ func TestRunIsTheSameAgain(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Finish(v, audit, ended); err != nil {
+	if err := s.Finish(v, audit, 8, ended); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -340,5 +342,33 @@ func TestKilledWriter(t *testing.T) {
 	}
 	if state, _ := again.State(); string(state) != fmt.Sprint(n) {
 		t.Errorf("the lease state is of commit %s and the snapshots of %d", state, n)
+	}
+}
+
+// A file of schema 1, which did not keep how the run was asked for, can be read.
+func TestSchema1(t *testing.T) {
+	path := filepath.Join(t.TempDir(), store.FileName)
+	s, err := store.Create(path, header())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("ALTER TABLE run DROP COLUMN args; PRAGMA user_version = 1"); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	s, err = store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got := s.Header(); len(got.Args) != 0 || got.About.ID != header().About.ID {
+		t.Errorf("header = %+v", got)
 	}
 }
