@@ -25,15 +25,15 @@ func (a *Account) NeverStartedCount() (n uint64) {
 func (a *Account) Closes() error {
 	ended, never := a.EndedCount(), a.NeverStartedCount()
 	found := ended + a.InFlight + a.Orphaned + never
-	sum := fmt.Sprintf("%d planned, %d ended + %d in flight + %d orphaned + %d never started",
-		a.Planned, ended, a.InFlight, a.Orphaned, never)
+	sum := fmt.Sprintf("%s planned, %s ended + %s in flight + %s orphaned + %s never started",
+		HumanCount(a.Planned), HumanCount(ended), HumanCount(a.InFlight), HumanCount(a.Orphaned), HumanCount(never))
 	switch {
 	case found < a.Planned:
-		return fmt.Errorf("%d shoppers are unaccounted for: %s", a.Planned-found, sum)
+		return fmt.Errorf("%s shoppers are unaccounted for: %s", HumanCount(a.Planned-found), sum)
 	case found > a.Planned:
-		return fmt.Errorf("%d shoppers more than planned: %s", found-a.Planned, sum)
+		return fmt.Errorf("%s shoppers more than planned: %s", HumanCount(found-a.Planned), sum)
 	case a.Missing > 0:
-		return fmt.Errorf("%d snapshots are missing", a.Missing)
+		return fmt.Errorf("%s snapshots are missing", HumanCount(a.Missing))
 	}
 	return nil
 }

@@ -146,15 +146,20 @@ func (p *page) steps(r *results.Run) {
 	}
 	p.section("Steps", "response counts from the intended moment, service from the actual send")
 	p.table(2, rows)
+	turns := r.Count(results.Requests, results.Tags{Step: "turn"})
 	for _, m := range []struct {
 		metric *results.Metric
 		what   string
 	}{
-		{results.TurnTTFT, "first token, from a turn's intended moment"},
+		{results.TurnTTFT, "first token after a turn's intended moment"},
 		{results.TurnTPOT, "each token after the first"},
 	} {
 		if h := r.Trend(m.metric, results.Tags{}); h.Count() > 0 {
-			p.line("  %s: p50 %s, p95 %s, p99 %s", m.what, quantile(h, 0.5), quantile(h, 0.95), quantile(h, 0.99))
+			of := ""
+			if h.Count() < turns {
+				of = fmt.Sprintf(" (%s of %s turns)", results.HumanCount(h.Count()), results.HumanCount(turns))
+			}
+			p.line("  %s: p50 %s, p95 %s, p99 %s%s", m.what, quantile(h, 0.5), quantile(h, 0.95), quantile(h, 0.99), of)
 		}
 	}
 }

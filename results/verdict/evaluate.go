@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/results"
@@ -18,7 +19,7 @@ import (
 // does not hold. A counter that counted nothing is 0: requests{outcome:stalled}
 // should be able to be 0.
 func (t Threshold) Evaluate(r *results.Run, elapsed time.Duration) (Reason, bool) {
-	reason := Reason{Rule: t.Source, Kind: KindThreshold, Measured: "nothing measured"}
+	reason := Reason{Rule: t.Rule(), Kind: KindThreshold, Measured: "nothing measured"}
 	if v, text, ok := t.measure(r, elapsed); ok {
 		reason.Measured, reason.Held = text, t.expr.holds(v)
 	}
@@ -36,6 +37,15 @@ func (t Threshold) Aborts(r *results.Run, elapsed time.Duration) bool {
 	return ok && !t.expr.holds(v)
 }
 
+// Rule is the threshold as it was written, with the unit of a limit that was
+// written without one: turn_ttft: p(95)<2 (2 ms).
+func (t Threshold) Rule() string {
+	if last := t.Source[max(0, len(t.Source)-1):]; t.Metric.Kind != results.Trend || last == "" || last[0] < '0' || last[0] > '9' {
+		return t.Source
+	}
+	return t.Source + " (" + results.Human(time.Duration(t.expr.limit)) + ")"
+}
+
 // StopReason is what Merger.Stop must be told when the threshold aborts the
 // run: Judge knows it again, and calls such a run failed and not incomplete.
 func (t Threshold) StopReason() string { return "threshold broken: " + t.Source }
@@ -49,7 +59,7 @@ func (t Threshold) measure(r *results.Run, elapsed time.Duration) (v float64, te
 	case results.Trend:
 		h := r.Trend(t.Metric, t.Select)
 		d := t.expr.aggregate(h)
-		return float64(d), t.expr.duration(d), h.Count() > 0
+		return float64(d), t.expr.duration(d) + ofTurns(r, t, h), h.Count() > 0
 	case results.Rate:
 		good, total := r.Rate(t.Metric, t.Select)
 		share := float64(good) / float64(total)
@@ -63,6 +73,16 @@ func (t Threshold) measure(r *results.Run, elapsed time.Duration) (v float64, te
 		return rate, fmt.Sprintf("%s (%s %s in %s)", results.HumanRate(rate), results.HumanCount(n), t.Metric.Unit, results.Human(elapsed)), elapsed > 0
 	}
 	return 0, "", false
+}
+
+// ofTurns says of how many turns a trend of turns speaks, where that is not all:
+// a turn that was never answered has no time to its first token.
+func ofTurns(r *results.Run, t Threshold, h *results.Histogram) string {
+	all := r.Count(results.Requests, results.Tags{Stage: t.Select.Stage, Step: "turn"})
+	if !strings.HasPrefix(t.Metric.Name, "turn_") || h.Count() >= all {
+		return ""
+	}
+	return fmt.Sprintf(" (%s of %s turns)", results.HumanCount(h.Count()), results.HumanCount(all))
 }
 
 func hasStage(r *results.Run, stage string) bool {

@@ -3,7 +3,9 @@ package verdict
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/flashcrowd/flashcrowd/results"
 )
@@ -170,20 +172,26 @@ func (j judge) target() []Reason {
 	}
 	r := Reason{Rule: "at least one request succeeds", Kind: KindTarget, Held: good > 0, Measured: ofTotal(good, total)}
 	if good == 0 {
-		failed, n := j.mostly()
-		r.Measured = fmt.Sprintf("none of %s requests: %s were %s", results.HumanCount(total), results.HumanCount(n), failed)
+		r.Measured = fmt.Sprintf("none of %s requests: %s", results.HumanCount(total), j.failures())
 	}
 	return []Reason{r}
 }
 
-// mostly returns the outcome that most requests had.
-func (j judge) mostly() (o results.Outcome, most uint64) {
-	for _, candidate := range results.Outcomes() {
-		if n := j.Count(results.Requests, results.Tags{Outcome: candidate.String()}); n > most {
-			o, most = candidate, n
+// failures lists how requests ended, the most frequent outcome first.
+func (j judge) failures() string {
+	counts := map[results.Outcome]uint64{}
+	for _, o := range results.Outcomes() {
+		if n := j.Count(results.Requests, results.Tags{Outcome: o.String()}); n > 0 {
+			counts[o] = n
 		}
 	}
-	return o, most
+	var all []string
+	for _, o := range slices.SortedFunc(maps.Keys(counts), func(a, b results.Outcome) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	}) {
+		all = append(all, results.HumanCount(counts[o])+" "+o.String())
+	}
+	return strings.Join(all, ", ")
 }
 
 func (j judge) thresholds() []Reason {

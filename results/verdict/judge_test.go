@@ -90,8 +90,9 @@ func TestEvaluate(t *testing.T) {
 		{"order_success{stage:noon}", "rate>0.9", false, "90 % (45 of 50)"},
 		{"claim_success", "rate>0", false, "nothing measured"},
 	} {
-		got, held := threshold(t, c.selector, c.expr).Evaluate(r, 10*time.Second)
-		want := Reason{Rule: c.selector + ": " + c.expr, Measured: c.measured, Held: c.held, Kind: KindThreshold}
+		th := threshold(t, c.selector, c.expr)
+		got, held := th.Evaluate(r, 10*time.Second)
+		want := Reason{Rule: th.Rule(), Measured: c.measured, Held: c.held, Kind: KindThreshold}
 		if got != want || held != c.held {
 			t.Errorf("got %+v\nwant %+v", got, want)
 		}
@@ -219,7 +220,7 @@ func TestTargetRefuses(t *testing.T) {
 	r := crowd(t, 50, func(i int, s *results.Step, e *results.End) {
 		s.Outcome, e.Outcome, e.Ordered = results.ConnectionFailed, results.ConnectionFailed, false
 	})
-	want := Reason{Rule: "at least one request succeeds", Measured: "none of 50 requests: 50 were connection_failed", Kind: KindTarget}
+	want := Reason{Rule: "at least one request succeeds", Measured: "none of 50 requests: 50 connection_failed", Kind: KindTarget}
 	for _, thresholds := range [][]Threshold{nil, {threshold(t, "order_success", "rate>0.99")}} {
 		v := Judge(r, nil, Rules{Thresholds: thresholds, Validity: DefaultValidity})
 		if v.Outcome != Fail || v.Reasons[0] != want {
@@ -270,5 +271,34 @@ func TestGeneratorsOwnFaults(t *testing.T) {
 	v := Judge(r, nil, Rules{Validity: DefaultValidity})
 	if v.Outcome != Invalid || v.Reasons[0].Held || v.Reasons[0].Measured != "1 could not, for want of ports, open files, memory or an address that is allowed" {
 		t.Errorf("%+v", v)
+	}
+}
+
+// A limit without a unit gets one, and only there.
+func TestRule(t *testing.T) {
+	for _, c := range [][3]string{
+		{"turn_ttft", "p(95)<2", "turn_ttft: p(95)<2 (2 ms)"},
+		{"turn_ttft{stage:noon}", "p(99) < 2500", "turn_ttft{stage:noon}: p(99) < 2500 (2.5 s)"},
+		{"turn_ttft", "p(95)<2s", "turn_ttft: p(95)<2s"},
+		{"orders", "count>2", "orders: count>2"},
+		{"order_success", "rate>0.9", "order_success: rate>0.9"},
+	} {
+		if got := threshold(t, c[0], c[1]).Rule(); got != c[2] {
+			t.Errorf("got %q, want %q", got, c[2])
+		}
+	}
+}
+
+// A fast first token of few turns is told with how few they were.
+func TestTurnsWithoutFirstToken(t *testing.T) {
+	r := crowd(t, 50, func(i int, s *results.Step, e *results.End) {
+		if i >= 5 {
+			s.Outcome, s.FirstToken = results.Refused, 0
+		}
+	})
+	for selector, want := range map[string]string{"turn_ttft": "25 ms (5 of 50 turns)", "turn_ttft{stage:dawn}": "25 ms (3 of 25 turns)", "step_duration": "500 ms"} {
+		if got, _ := threshold(t, selector, "max<=500ms").Evaluate(r, time.Second); got.Measured != want || !got.Held {
+			t.Errorf("%s: %+v, want %q", selector, got, want)
+		}
 	}
 }
