@@ -50,7 +50,7 @@ func document(kept *store.Store, run *results.Run, v verdict.Verdict, books *res
 
 // printText prints a report for people.
 func printText(w world, d report.Document) error {
-	d.Colour = w.colour()
+	d.Colour, d.Width = w.colour(), columns(w.Out)
 	return report.Text(w.Out, d)
 }
 

@@ -24,13 +24,7 @@ type progress struct {
 
 // newProgress announces what is about to run.
 func newProgress(w world, plan *scenarios.Plan, about results.About, workers int) *progress {
-	width := 0
-	if f, ok := w.Talk.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
-			width = columns
-		}
-	}
-	p := &progress{terminal: live.NewTerminal(w.Talk, width), limits: plan.Campaign.Validity}
+	p := &progress{terminal: live.NewTerminal(w.Talk, columns(w.Talk)), limits: plan.Campaign.Validity}
 	fmt.Fprintf(p.terminal, "%s: %s shoppers in %s against %s, %s\n",
 		about.Campaign, results.HumanCount(about.Planned), results.Human(about.Duration), about.Target, plural(workers, "worker"))
 	return p
@@ -42,6 +36,9 @@ func (p *progress) show(c *coordinator.Coordinator) {
 		return
 	}
 	run := c.View()
+	if p.previous == nil && run.Cut <= 0 {
+		return // nothing was measured yet
+	}
 	p.terminal.Show(live.Line(run, p.previous, p.limits)) // a terminal that is gone is nobody's loss
 	p.previous = run
 }
@@ -50,6 +47,19 @@ func (p *progress) show(c *coordinator.Coordinator) {
 func (p *progress) talk() io.Writer { return p.terminal }
 
 func (p *progress) close() { p.terminal.Close() }
+
+// columns is how wide the terminal is that out goes to; 0 if it is none.
+func columns(out io.Writer) int {
+	f, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
 
 func plural(n int, noun string) string {
 	if n == 1 {

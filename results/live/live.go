@@ -53,8 +53,8 @@ func stage(r *results.Run) *results.Stage {
 	return nil
 }
 
-// rates are arrivals as planned, on average over the stage, arrivals as offered, and orders
-// as completed.
+// rates are arrivals as planned, on average over the stage, arrivals as offered,
+// and orders.
 func rates(r, prev *results.Run) string {
 	planned := "–"
 	if s := stage(r); s != nil {
@@ -62,7 +62,7 @@ func rates(r, prev *results.Run) string {
 	} else if r.Cut >= r.Duration {
 		planned = results.HumanRate(0)
 	}
-	return fmt.Sprintf("planned %s, offered %s, completed %s", planned,
+	return fmt.Sprintf("planned %s on average, offered %s, orders %s", planned,
 		since(r, prev, results.ShoppersLaunched), since(r, prev, results.Orders))
 }
 

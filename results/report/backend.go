@@ -13,13 +13,17 @@ import (
 // stages is one row for each stage and one for all.
 func (p *page) stages(r *results.Run) {
 	rows := [][]string{
-		{"stage", "planned", "arrived", "orders", "ok", "ttft", "ttft", "turn", "any step", "requests"},
-		{"", "", "per s", "per s", "", "p50", "p99", "p99", "p99", "per order"},
+		{"stage", "planned", "arrived", "orders", "ok", "ttft", "", "", "turn", "requests"},
+		{"", "", "per s", "per s", "", "p50", "p95", "p99", "p99", "per order"},
 	}
-	for _, s := range append(stages(r), whole(r)) {
+	all := stages(r)
+	if len(all) != 1 {
+		all = append(all, whole(r))
+	}
+	for _, s := range all {
 		rows = append(rows, []string{
 			cut(s.Name, 18), results.HumanCount(s.Shoppers), bare(s.arrivals), bare(s.throughput),
-			percent(s.ok.ratio()), quantile(s.ttft, 0.5), quantile(s.ttft, 0.99), quantile(s.turn, 0.99), quantile(s.steps, 0.99),
+			percent(s.ok.ratio()), quantile(s.ttft, 0.5), quantile(s.ttft, 0.95), quantile(s.ttft, 0.99), quantile(s.turn, 0.99),
 			decimal(s.requestsPerOrder()),
 		})
 	}
@@ -86,7 +90,7 @@ func (p *page) books(d Document) {
 		p.paint(red, "✗")
 		p.line(" %s: broken %s ×", f.Invariant, results.HumanCount(f.Count))
 		for _, e := range f.Examples {
-			p.line("      %s", cut(e, columns-6))
+			p.line("      %s", cut(e, p.width-6))
 		}
 	}
 }
@@ -98,7 +102,7 @@ func (p *page) requests(r *results.Run) {
 	for _, o := range results.Outcomes() {
 		if n := r.Count(results.Requests, results.Tags{Outcome: o.String()}); n > 0 {
 			part := share{n, all.requests}
-			p.line("  %-18s %10s  %7s  %s", spoken(o), results.HumanCount(n), percent(part.ratio()), where(r, o))
+			p.line("  %-18s %10s  %7s  %s", o.String(), results.HumanCount(n), percent(part.ratio()), where(r, o))
 		}
 	}
 }
@@ -122,9 +126,6 @@ func where(r *results.Run, o results.Outcome) string {
 	}
 	return strings.Join(names[:min(3, len(names))], ", ")
 }
-
-// spoken is an outcome as people write it.
-func spoken(o results.Outcome) string { return strings.ReplaceAll(o.String(), "_", " ") }
 
 // steps is response time beside service time.
 func (p *page) steps(r *results.Run) {

@@ -9,10 +9,7 @@ import (
 	"github.com/flashcrowd/flashcrowd/results"
 )
 
-const (
-	chartWidth  = 88
-	chartHeight = 5
-)
+const chartHeight = 5
 
 // A curve is a number for each column of plan time, in things a second.
 type curve []float64
@@ -24,27 +21,30 @@ func (c curve) peak() (top float64) {
 	return top
 }
 
-// A timeline is the plan, and what came after its end, in chartWidth columns.
-type timeline struct{ end float64 } // seconds
+// A timeline is the plan, and what came after its end, in columns.
+type timeline struct {
+	end   float64 // seconds
+	width int     // columns
+}
 
-func newTimeline(r *results.Run) timeline {
+func newTimeline(r *results.Run, width int) timeline {
 	end := r.Duration.Seconds()
 	for _, s := range r.Seconds {
 		end = max(end, float64(s.At+1))
 	}
-	return timeline{end}
+	return timeline{end, width}
 }
 
 // column is where a moment of plan time stands, in columns.
-func (t timeline) column(seconds float64) float64 { return seconds / t.end * chartWidth }
+func (t timeline) column(seconds float64) float64 { return seconds / t.end * float64(t.width) }
 
 // curve shares out what of says about each second over the columns that the
 // second covers.
 func (t timeline) curve(seconds []results.Second, of func(results.Second) uint64) curve {
-	c := make(curve, chartWidth)
+	c := make(curve, t.width)
 	for _, s := range seconds {
 		from, to := t.column(float64(s.At)), t.column(float64(s.At+1))
-		for i := max(0, int(from)); i < chartWidth && float64(i) < to; i++ {
+		for i := max(0, int(from)); i < t.width && float64(i) < to; i++ {
 			c[i] += float64(of(s)) * (min(to, float64(i+1)) - max(from, float64(i)))
 		}
 	}
@@ -77,10 +77,10 @@ func (c curve) rows(height int) []string {
 // their names and their moments, as far as they fit. Where
 // the axis goes beyond the plan, its end has a tick upwards.
 func (t timeline) axis(stages []results.Stage, duration time.Duration) (line, names, moments string) {
-	base, below := []rune(strings.Repeat("─", chartWidth)), []rune(strings.Repeat(" ", chartWidth))
+	base, below := []rune(strings.Repeat("─", t.width)), []rune(strings.Repeat(" ", t.width))
 	at := slices.Clone(below)
 	for i, s := range stages {
-		from, to := int(t.column(s.From.Seconds())), chartWidth
+		from, to := int(t.column(s.From.Seconds())), t.width
 		if i+1 < len(stages) {
 			to = int(t.column(stages[i+1].From.Seconds()))
 		}
@@ -94,7 +94,7 @@ func (t timeline) axis(stages []results.Stage, duration time.Duration) (line, na
 		}
 	}
 	if planned := duration.Seconds(); t.end > planned {
-		i := min(chartWidth-1, int(t.column(planned)))
+		i := min(t.width-1, int(t.column(planned)))
 		base[i] = '┴'
 		before(below, i, "plan ends")
 		before(at, i, span(duration))
@@ -113,7 +113,7 @@ func before(row []rune, i int, label string) {
 
 // chart draws arrivals, orders and failures over plan time.
 func (p *page) chart(r *results.Run) {
-	t := newTimeline(r)
+	t := newTimeline(r, p.width-12)
 	arrivals := t.curve(r.Seconds, func(s results.Second) uint64 { return s.Launched })
 	if arrivals.peak() == 0 {
 		return

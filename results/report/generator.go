@@ -21,11 +21,11 @@ func (p *page) account(d Document) {
 	var ended []string
 	for _, o := range results.Outcomes() {
 		if n := a.Ended[o]; n > 0 {
-			ended = append(ended, results.HumanCount(n)+" "+spoken(o))
+			ended = append(ended, results.HumanCount(n)+" "+o.String())
 		}
 	}
 	if len(ended) > 0 {
-		p.line("  ended: %s", strings.Join(wrap(strings.Join(ended, ", "), columns-9), "\n         "))
+		p.line("  ended: %s", strings.Join(wrap(strings.Join(ended, ", "), p.width-9), "\n         "))
 	}
 	for _, s := range a.NeverStarted {
 		p.line("  never started: %s in %s, %s", results.HumanCount(s.Count), cmp.Or(s.Stage, "no stage"), s.Reason)
@@ -44,24 +44,32 @@ func (p *page) workers(r *results.Run) {
 	lag := r.Trend(results.ScheduleLag, results.Tags{})
 	p.section("Generator", "schedule lag p50 %s, p99 %s, max %s: a step's intended moment to its start",
 		quantile(lag, 0.5), quantile(lag, 0.99), quantile(lag, 1))
-	rows := [][]string{{"worker", "slots", "snapshots", "launched", "ended", "orphaned", "cpu max", "memory max", "end"}}
+	rows := [][]string{{"worker", "launched", "ended", "orphaned", "cpu max", "memory max", "end"}}
 	for _, w := range r.Workers {
 		rows = append(rows, []string{
-			w.Name, results.HumanCount(uint64(w.Slots)), results.HumanCount(w.Snapshots), results.HumanCount(w.Launched),
+			w.Name, results.HumanCount(w.Launched),
 			results.HumanCount(w.Ended), results.HumanCount(w.Orphaned), measured(w, results.HumanShare(w.CPU)), measured(w, megabytes(w.RSS)),
-			cut(fate(w), fateWidth),
+			brief(w),
 		})
 	}
 	if len(r.Workers) == 0 {
 		p.line("  no worker took part")
 		return
 	}
-	p.table(1, rows, 8)
+	p.table(1, rows, 6)
 	for _, w := range r.Workers {
 		if utf8.RuneCountInString(w.Fate) > fateWidth {
-			p.line("  %s", strings.Join(wrap(w.Name+": "+w.Fate, columns-2), "\n    "))
+			p.line("  %s", strings.Join(wrap(w.Name+": "+w.Fate, p.width-2), "\n    "))
 		}
 	}
+}
+
+// brief is how a worker ended where that fits its row.
+func brief(w results.Worker) string {
+	if utf8.RuneCountInString(fate(w)) > fateWidth {
+		return "see below"
+	}
+	return fate(w)
 }
 
 // measured is what a worker reported of itself; it reports both or nothing.
@@ -94,10 +102,10 @@ func (p *page) example(d Document) {
 	if e == nil {
 		return
 	}
-	p.section("Example", "one of %s requests that ended as %s", results.HumanCount(r.Count(results.Requests, results.Tags{Outcome: e.Outcome.String()})), spoken(e.Outcome))
+	p.section("Example", "one of %s requests that ended as %s", results.HumanCount(r.Count(results.Requests, results.Tags{Outcome: e.Outcome.String()})), e.Outcome.String())
 	p.line("  %s in %s, shopper %s, trace %s", e.Step, e.Stage, e.Shopper, cmp.Or(e.Trace, nothing))
 	if e.Why != "" {
-		p.line("  %s", strings.Join(wrap(e.Why, columns-2), "\n  "))
+		p.line("  %s", strings.Join(wrap(e.Why, p.width-2), "\n  "))
 	}
 	p.exchange(">", e.Request)
 	p.exchange("<", e.Response)
@@ -114,9 +122,9 @@ func (p *page) exchange(sign, text string) {
 	var lines []string
 	for l := range strings.SplitSeq(strings.TrimRight(strings.ReplaceAll(text, "\r\n", "\n"), "\n"), "\n") {
 		runes := []rune(l)
-		for len(runes) > columns-4 {
-			lines = append(lines, string(runes[:columns-4]))
-			runes = runes[columns-4:]
+		for len(runes) > p.width-4 {
+			lines = append(lines, string(runes[:p.width-4]))
+			runes = runes[p.width-4:]
 		}
 		lines = append(lines, string(runes))
 	}

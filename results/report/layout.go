@@ -11,16 +11,18 @@ import (
 	"github.com/flashcrowd/flashcrowd/results"
 )
 
-const (
-	columns = 100
-	nothing = "–" // what was not measured
-)
+const nothing = "–" // what was not measured
+
+// Between these a page follows its terminal: what is narrower has tables that
+// would not fit, what is wider has lines that nobody reads.
+const narrowest, widest = 72, 100
 
 // A page is the text as it grows. Everything but its own colours goes through
 // clean: answers of a backend are printed here, to terminals.
 type page struct {
 	strings.Builder
 	colour bool
+	width  int // in columns
 }
 
 type colour string

@@ -24,6 +24,7 @@ type Document struct {
 	Replay  string         // the command that walks the shopper of Worst again; may be empty
 	Running bool           // the run goes on: there is no verdict yet
 	Colour  bool           // Text uses ANSI colours
+	Width   int            // of the terminal, in columns; 0 for 100, and kept between 72 and 100
 }
 
 // state is the outcome, or why there is none: a run that goes on, or one that

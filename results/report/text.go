@@ -17,7 +17,7 @@ import (
 // Text writes the report for people. The first line is the verdict with the
 // numbers that decided it.
 func Text(w io.Writer, d Document) error {
-	p := &page{colour: d.Colour}
+	p := &page{colour: d.Colour, width: min(max(cmp.Or(d.Width, widest), narrowest), widest)}
 	p.verdict(d)
 	p.warnings(d)
 	p.replayed(d.Run)
@@ -40,28 +40,28 @@ func (p *page) verdict(d Document) {
 	tint := map[verdict.Outcome]colour{verdict.Pass: green, verdict.Fail: red, verdict.Invalid: yellow}[d.Verdict.Outcome]
 	word := strings.ToUpper(string(d.state()))
 	p.paint(cmp.Or(tint, bold), word)
-	head := wrap(d.Run.Campaign+": "+d.standing(), columns-len(word)-2)
+	head := wrap(d.Run.Campaign+": "+d.standing(), p.width-len(word)-2)
 	if d.Verdict.Outcome != "" {
-		head = deciding(d.Run.Campaign+": ", d.Verdict, columns-len(word)-2)
+		head = deciding(d.Run.Campaign+": ", d.Verdict, p.width-len(word)-2)
 	}
 	p.line("  %s", strings.Join(head, "\n"+strings.Repeat(" ", len(word)+2)))
 	if d.Verdict.Outcome == verdict.Invalid {
 		p.line("The run itself went wrong: its figures say little about the backend.")
 	}
 	p.line("")
-	width := 0
-	for _, r := range d.Verdict.Reasons {
+	width, reasons := 0, folded(d)
+	for _, r := range reasons {
 		width = max(width, utf8.RuneCountInString(r.Rule))
 	}
-	width = min(width, 48)
-	for _, r := range d.Verdict.Reasons {
+	width = min(width, p.width/2-2)
+	for _, r := range reasons {
 		p.print("  ")
 		if r.Held {
 			p.paint(green, "✓")
 		} else {
 			p.paint(red, "✗")
 		}
-		measured := wrap(r.Measured, columns-width-6)
+		measured := wrap(r.Measured, p.width-width-6)
 		if utf8.RuneCountInString(r.Rule) > width {
 			p.line(" %s", r.Rule)
 			p.print("   %-*s", width, "")
@@ -70,6 +70,28 @@ func (p *page) verdict(d Document) {
 		}
 		p.line("  %s", strings.Join(measured, "\n"+strings.Repeat(" ", width+6)))
 	}
+}
+
+// folded are the reasons of a verdict, those of validity in one line where all
+// of them held.
+func folded(d Document) []verdict.Reason {
+	valid := func(r verdict.Reason) bool { return r.Kind == verdict.KindValidity }
+	broke := slices.ContainsFunc(d.Verdict.Reasons, func(r verdict.Reason) bool { return valid(r) && !r.Held })
+	if broke || !slices.ContainsFunc(d.Verdict.Reasons, valid) {
+		return d.Verdict.Reasons
+	}
+	lag, cpu := d.Run.Trend(results.ScheduleLag, results.Tags{}), 0.0
+	for _, w := range d.Run.Workers {
+		cpu = max(cpu, w.CPU)
+	}
+	a, planned := d.Run.Account, float64(max(d.Run.Account.Planned, 1))
+	stray := "none late or orphaned"
+	if late := a.Late + a.NeverStartedCount(); late > 0 || a.Orphaned > 0 {
+		stray = fmt.Sprintf("%s late or never started, %s orphaned", results.HumanShare(float64(late)/planned), results.HumanShare(float64(a.Orphaned)/planned))
+	}
+	rest := slices.DeleteFunc(slices.Clone(d.Verdict.Reasons), valid)
+	return append(rest, verdict.Reason{Rule: "generator", Kind: verdict.KindValidity, Held: true,
+		Measured: fmt.Sprintf("lag p99 %s, CPU %s, %s", quantile(lag, 0.99), results.HumanShare(cpu), stray)})
 }
 
 // deciding returns the rules that decided with what was measured: the worst of
@@ -113,7 +135,7 @@ func (p *page) warnings(d Document) {
 	for _, w := range all {
 		p.print("  ")
 		p.paint(yellow, "!")
-		p.line(" %s", strings.Join(wrap(w, columns-4), "\n    "))
+		p.line(" %s", strings.Join(wrap(w, p.width-4), "\n    "))
 	}
 }
 
@@ -123,26 +145,35 @@ func (p *page) replayed(r *results.Run) {
 	f := r.Factors
 	p.field("run", cmp.Or(r.ID, nothing)+started(r.Started))
 	p.field("against", cmp.Or(r.Target, nothing))
-	perShopper := f.Scale * f.Demand
-	p.field("shoppers", fmt.Sprintf("%s planned: scale %s × demand %s, so each stands for %s of the real day",
-		results.HumanCount(r.Planned), factor(f.Scale), factor(f.Demand), quotient(1, perShopper)))
-	p.field("time", fmt.Sprintf("compress %s: %s pass in %s, one hour in %s", factor(f.Compress),
-		span(times(r.Duration, f.Compress)), span(r.Duration), over(time.Hour, f.Compress)))
-	if name, here, ok := busiest(r); ok {
+	perShopper, faster := f.Scale*f.Demand, f.Compress != 1
+	crowd := results.HumanCount(r.Planned) + " planned"
+	if by := factors("scale", f.Scale, "demand", f.Demand); by != "" {
+		crowd += fmt.Sprintf(": %s, so each stands for %s of the real day", by, quotient(1, perShopper))
+	}
+	p.field("shoppers", crowd)
+	if faster {
+		p.field("time", fmt.Sprintf("compress %s: %s pass in %s, one hour in %s", factor(f.Compress),
+			span(times(r.Duration, f.Compress)), span(r.Duration), over(time.Hour, f.Compress)))
+	} else {
+		p.field("time", span(r.Duration)+", as fast as planned")
+	}
+	if name, here, ok := busiest(r); ok && (faster || perShopper != 1) {
 		p.field("busiest", fmt.Sprintf("%s: %s of the real day are replayed as %s arrivals", name,
 			perSecond(per(here, perShopper*f.Compress)), results.HumanRate(here)))
+	} else if ok {
+		p.field("busiest", fmt.Sprintf("%s: %s arrivals", name, results.HumanRate(here)))
 	}
 	pace := "pace 1: shoppers think and wait as long as people do"
 	if f.Pace != 1 {
 		pace = fmt.Sprintf("pace %.4g: think times, patience and back-off are %s of what people take", f.Pace, results.HumanShare(f.Pace))
 	}
 	p.field("people", pace)
-	p.field("plan", cmp.Or(r.PlanFingerprint, nothing)+"  fingerprint of what was to be sent")
-	p.field("load", r.Load.String()+"  fingerprint of the shoppers that arrived")
+	p.field("plan", fmt.Sprintf("%.12s is the fingerprint of what was to be sent", cmp.Or(r.PlanFingerprint, nothing)))
+	p.field("load", fmt.Sprintf("%.12s is the fingerprint of the shoppers that arrived", r.Load))
 }
 
 func (p *page) field(name, value string) {
-	p.line("  %-10s%s", name, strings.Join(wrap(value, columns-12), "\n"+strings.Repeat(" ", 12)))
+	p.line("  %-10s%s", name, strings.Join(wrap(value, p.width-12), "\n"+strings.Repeat(" ", 12)))
 }
 
 func started(at time.Time) string {
@@ -150,6 +181,18 @@ func started(at time.Time) string {
 		return ", never started"
 	}
 	return ", started " + at.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// factors names two factors that multiply each other, without those that are 1.
+func factors(a string, x float64, b string, y float64) string {
+	var named []string
+	if x != 1 {
+		named = append(named, a+" "+factor(x))
+	}
+	if y != 1 {
+		named = append(named, b+" "+factor(y))
+	}
+	return strings.Join(named, " × ")
 }
 
 // factor formats 0.0005 as 1/2,000 and 2 as 2.
