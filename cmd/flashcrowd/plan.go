@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/report"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -40,19 +41,26 @@ func planText(w world, p *scenarios.Plan) error {
 	if target == "" {
 		target = "the built-in storefront, on loopback"
 	}
-	fmt.Fprintf(w.Out, "%s: %d shoppers in %s\n", p.Campaign.Name, p.Shoppers, results.Human(p.Duration()))
+	fmt.Fprintf(w.Out, "%s: %s shoppers in %s\n", p.Campaign.Name, results.HumanCount(p.Shoppers), results.Human(p.Duration()))
 	fmt.Fprintf(w.Out, "target       %s\n", target)
 	fmt.Fprintf(w.Out, "fingerprint  %s\n", p.Fingerprint())
-	fmt.Fprintf(w.Out, "factors      scale %g, demand %g, compress %g, pace %g\n\n", p.Factors.Scale, p.Factors.Demand, p.Factors.Compress, p.Factors.Pace)
+	fmt.Fprintf(w.Out, "factors      scale %s, demand %g, compress %g, pace %g\n\n", report.Factor(p.Factors.Scale), p.Factors.Demand, p.Factors.Compress, p.Factors.Pace)
 	t := tabwriter.NewWriter(w.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "stage\tfrom\tfor\tshoppers\tarrivals/s\t")
 	for _, s := range p.Stages() {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t\n", s.Name, results.Human(s.From), results.Human(s.To-s.From), s.Shoppers,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t\n", s.Name, results.Human(s.From), results.Human(s.To-s.From), results.HumanCount(s.Shoppers),
 			results.HumanRate(float64(s.Shoppers)/(s.To-s.From).Seconds()))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprintln(w.Out, "\nmust hold")
+	for _, rule := range p.Campaign.Thresholds {
+		fmt.Fprintf(w.Out, "  %s\n", rule.Rule())
+	}
+	v := p.Campaign.Validity
+	fmt.Fprintf(w.Out, "  validity: at most %s late or never started, %s orphaned, lag p99 %s, CPU %s\n",
+		results.HumanShare(v.Late), results.HumanShare(v.Orphaned), results.Human(v.LagP99), results.HumanShare(v.CPU))
 	for _, warning := range p.Warnings() {
 		fmt.Fprintf(w.Out, "\nwarning: %s\n", warning)
 	}

@@ -3,12 +3,13 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/results/report"
 	"github.com/flashcrowd/flashcrowd/results/store"
 )
@@ -29,23 +30,24 @@ func runsCommand(w world) *cobra.Command {
 				return printRunsJSON(w, all)
 			}
 			t := tabwriter.NewWriter(w.Out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t, "RUN\tSTARTED\tVERDICT\tORDERS\tTARGET")
+			fmt.Fprintln(t, "RUN\tSTARTED (UTC)\tVERDICT\tORDERS\tTARGET\tREASON")
 			for _, s := range all {
 				outcome := string(s.Outcome)
 				switch {
 				case s.Err != nil:
-					fmt.Fprintf(t, "%s\t–\tunreadable\t–\t%v\n", s.ID, s.Err)
+					reason, _, _ := strings.Cut(s.Err.Error(), "\n")
+					fmt.Fprintf(t, "%s\t–\tunreadable\t–\t–\t%s\n", s.ID, reason)
 					continue
 				case s.Running:
 					outcome = "running"
 				case outcome == "":
 					outcome = "not judged"
 				}
-				orders := strconv.FormatUint(s.Orders, 10)
+				orders := results.HumanCount(s.Orders)
 				if s.Outcome == "" {
 					orders = "–" // counted when it is judged
 				}
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", s.ID, s.Started.Local().Format(time.DateTime), outcome, orders, s.Target)
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t\n", s.ID, s.Started.UTC().Format(time.DateTime), outcome, orders, s.Target)
 			}
 			return t.Flush()
 		},

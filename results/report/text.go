@@ -48,8 +48,10 @@ func (p *page) verdict(d Document) {
 	if d.Verdict.Outcome == verdict.Invalid {
 		p.line("The run itself went wrong: its figures say little about the backend.")
 	}
-	p.line("")
 	width, reasons := 0, folded(d)
+	if len(reasons) > 0 {
+		p.line("")
+	}
 	for _, r := range reasons {
 		width = max(width, utf8.RuneCountInString(r.Rule))
 	}
@@ -152,7 +154,7 @@ func (p *page) replayed(r *results.Run) {
 	}
 	p.field("shoppers", crowd)
 	if faster {
-		p.field("time", fmt.Sprintf("compress %s: %s pass in %s, one hour in %s", factor(f.Compress),
+		p.field("time", fmt.Sprintf("compress %s: %s pass in %s, one hour in %s", Factor(f.Compress),
 			span(times(r.Duration, f.Compress)), span(r.Duration), over(time.Hour, f.Compress)))
 	} else {
 		p.field("time", span(r.Duration)+", as fast as planned")
@@ -187,16 +189,16 @@ func started(at time.Time) string {
 func factors(a string, x float64, b string, y float64) string {
 	var named []string
 	if x != 1 {
-		named = append(named, a+" "+factor(x))
+		named = append(named, a+" "+Factor(x))
 	}
 	if y != 1 {
-		named = append(named, b+" "+factor(y))
+		named = append(named, b+" "+Factor(y))
 	}
 	return strings.Join(named, " × ")
 }
 
-// factor formats 0.0005 as 1/2,000 and 2 as 2.
-func factor(f float64) string {
+// Factor formats 0.0005 as 1/2,000 and 2 as 2.
+func Factor(f float64) string {
 	if inverse := math.Round(1 / f); f > 0 && f < 1 && inverse > 10 && math.Abs(inverse*f-1) < 1e-9 {
 		return "1/" + results.HumanCount(uint64(inverse))
 	}
