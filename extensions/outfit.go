@@ -8,6 +8,7 @@ import (
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/chat"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/checkout"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/coupons"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/custom"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -40,11 +41,15 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 	if err != nil {
 		return crowd.Config{}, err
 	}
+	spoken, err := protocols(backend)
+	if err != nil {
+		return crowd.Config{}, err
+	}
 	common := header(backend.Headers, t.Run)
 	return crowd.Config{
 		Plan:      p,
 		Dialer:    target,
-		Protocols: protocols(backend),
+		Protocols: spoken,
 		Header: func(s scenarios.Shopper) []byte {
 			return append(slices.Clip(common), "X-User-Id: "+s.User.String()+"\r\n"...)
 		},
@@ -52,13 +57,28 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 }
 
 // protocols makes what the campaign names. The names are checked when a
-// campaign is read; checkout has several, and chooses by name and version.
-func protocols(t scenarios.Target) crowd.Protocols {
-	return crowd.Protocols{
+// campaign is read. Checkout has several, and chooses by name and version; what
+// is described, custom speaks.
+func protocols(t scenarios.Target) (crowd.Protocols, error) {
+	p := crowd.Protocols{
 		Chat:     chat.New(t.Chat),
 		Coupons:  coupons.New(t.Coupons),
 		Checkout: checkout.New(t.Checkout),
 	}
+	for _, e := range []struct {
+		scenarios.Endpoint
+		to *crowd.Protocol
+	}{{t.Chat, &p.Chat}, {t.Coupons, &p.Coupons}, {t.Checkout, &p.Checkout}} {
+		if e.Protocol != scenarios.HTTP {
+			continue
+		}
+		described, err := custom.New(e.Endpoint, chat.Refusal)
+		if err != nil {
+			return crowd.Protocols{}, err
+		}
+		*e.to = described
+	}
+	return p, nil
 }
 
 // header renders the lines that every request carries: the stress tag that lets

@@ -81,12 +81,14 @@ type Target struct {
 
 // Endpoint is one protocol of a target.
 type Endpoint struct {
-	Protocol string `json:"protocol,omitempty"` // openai, wxpay-favor, ucp, acp
+	Protocol string `json:"protocol,omitempty"` // openai, wxpay-favor, ucp, acp, or HTTP
 	Version  string `json:"version,omitempty"`
 	Path     string `json:"path,omitempty"`     // prefix before the protocol's own paths
 	Model    string `json:"model,omitempty"`    // chat
 	StockID  string `json:"stock_id,omitempty"` // coupons
 	Currency string `json:"currency,omitempty"` // checkout: ISO 4217 in capitals; empty: CNY
+
+	Operations map[string]Operation `json:"operations,omitempty"` // of protocol HTTP, by the step's name
 }
 
 // delegates says whether a checkout has a card made a token before it pays.
@@ -115,11 +117,11 @@ type rule struct {
 func Protocols(endpoint string) []string {
 	switch endpoint {
 	case "chat":
-		return []string{"openai"}
+		return []string{"openai", HTTP}
 	case "coupons":
-		return []string{"wxpay-favor"}
+		return []string{"wxpay-favor", HTTP}
 	case "checkout":
-		return []string{"ucp", "acp"}
+		return []string{"ucp", "acp", HTTP}
 	}
 	return nil
 }

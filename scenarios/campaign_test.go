@@ -98,7 +98,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestFaultsGolden(t *testing.T) {
-	for _, name := range []string{"five-faults", "many-faults"} {
+	for _, name := range []string{"five-faults", "many-faults", "http-faults"} {
 		src, err := os.ReadFile(filepath.Join("testdata", name+".yaml"))
 		if err != nil {
 			t.Fatal(err)

@@ -215,13 +215,13 @@ func (k *checker) target(t *Target, journeys []Weight) {
 		k.header("target.headers."+name, name, t.Headers[name])
 	}
 	orders := slices.ContainsFunc(journeys, func(w Weight) bool { return w.Share > 0 && slices.Contains(script(w.Name), Complete) })
-	k.endpoint("chat", t.Chat, true)
-	k.endpoint("coupons", t.Coupons, false)
-	k.endpoint("checkout", t.Checkout, orders)
-	if t.Chat.Protocol != "" && t.Chat.Model == "" {
+	k.endpoint("chat", t, t.Chat, true)
+	k.endpoint("coupons", t, t.Coupons, false)
+	k.endpoint("checkout", t, t.Checkout, orders)
+	if t.Chat.Protocol != "" && t.Chat.Protocol != HTTP && t.Chat.Model == "" {
 		k.fault("target.chat.model", "the name that requests carry", "is missing")
 	}
-	if t.Coupons.Protocol != "" && t.Coupons.StockID == "" {
+	if t.Coupons.Protocol != "" && t.Coupons.Protocol != HTTP && t.Coupons.StockID == "" {
 		k.fault("target.coupons.stock_id", "which stock coupons are claimed from", "is missing")
 	}
 }
@@ -266,9 +266,9 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-func (k *checker) endpoint(name string, e Endpoint, needed bool) {
+func (k *checker) endpoint(name string, t *Target, e Endpoint, needed bool) {
 	path := "target." + name
-	if e == (Endpoint{}) {
+	if e.absent() {
 		if needed {
 			k.fault(path, "protocol: "+strings.Join(Protocols(name), " or "), "is missing: the journeys need it")
 		}
@@ -290,6 +290,7 @@ func (k *checker) endpoint(name string, e Endpoint, needed bool) {
 	k.secrets(path+".path", e.Path)
 	k.secrets(path+".model", e.Model)
 	k.secrets(path+".stock_id", e.StockID)
+	k.operations(name, t, e)
 }
 
 // secrets checks the ${NAME}s in a text.

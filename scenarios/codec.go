@@ -70,7 +70,7 @@ func (t *Target) secrets() []string {
 		texts = append(texts, value)
 	}
 	for _, e := range []Endpoint{t.Chat, t.Coupons, t.Checkout} {
-		texts = append(texts, e.Path, e.Model, e.StockID)
+		texts = append(texts, e.texts()...)
 	}
 	var names []string
 	for _, text := range texts {

@@ -155,7 +155,7 @@ func (w *walk) fail(last Result) (Step, bool) {
 	if w.intent.tries < p.tries(last) {
 		if pause, ok := w.shopper.backsOff(w.life<<8|w.number(), w.intent.tries+1, last.RetryAfter); ok {
 			w.intent.tries++
-			if w.intent.reading || p.ReadsBack && w.kind() == Complete && lost(last.Outcome) {
+			if w.intent.reading || p.ReadsBack && w.kind() == Complete && lost(last.Outcome) && w.shopper.plan.Target.Checkout.offers(Read) {
 				return w.read(pause), true
 			}
 			return w.again(pause), true
@@ -178,7 +178,15 @@ func lost(o results.Outcome) bool {
 
 // skips says whether a step has nothing to do.
 func (w *walk) skips(k StepKind) bool {
-	return k == Claim && w.shopper.plan.Target.Coupons.Protocol == "" || k == Update && (w.coupon == "" || !w.shopper.plan.Target.Checkout.takesCodes())
+	t := &w.shopper.plan.Target
+	switch k {
+	case Claim:
+		return t.Coupons.Protocol == ""
+	case Update:
+		return w.coupon == "" || !t.Checkout.takesCodes() || !t.Checkout.offers(Update)
+	default:
+		return k != Turn && !t.Checkout.offers(k)
+	}
 }
 
 func (w *walk) advance() (Step, bool) {
@@ -252,13 +260,16 @@ func (w *walk) step(think time.Duration) Step {
 			s.Say = w.shopper.again(s.Say)
 		}
 	case Create:
-		s.Item = w.shopper.item()
+		s.Coupon, s.Item = w.coupon, w.shopper.item()
 	case Update:
 		s.Session, s.Coupon, s.Item = w.session, w.coupon, w.shopper.item() // an update replaces the whole
 	case Delegate:
 		s.Session, s.Amount, s.Currency = w.session, w.amount, w.currency
 	case Complete:
-		s.Session, s.Token = w.session, w.token
+		s.Session, s.Token, s.Coupon = w.session, w.token, w.coupon
+		if w.shopper.plan.Target.Checkout.Protocol == HTTP { // it may buy in one request
+			s.Item = w.shopper.item()
+		}
 	case Claim, Read: // the key says it all; reading is not a step of a script
 	}
 	return s

@@ -198,18 +198,10 @@ func (r *reader) target(f field) Target {
 	var t Target
 	fields := r.mapping(f, "url", "headers", "chat", "coupons", "checkout")
 	r.text(fields["url"], &t.URL)
-	names, values := r.pairs(fields["headers"])
-	for i, name := range names {
-		var value string
-		r.text(values[i], &value)
-		if t.Headers == nil {
-			t.Headers = map[string]string{}
-		}
-		t.Headers[name] = value
-	}
-	t.Chat = r.endpoint(fields["chat"], "protocol", "path", "model")
-	t.Coupons = r.endpoint(fields["coupons"], "protocol", "path", "stock_id")
-	t.Checkout = r.endpoint(fields["checkout"], "protocol", "version", "path", "currency")
+	r.texts(fields["headers"], &t.Headers)
+	t.Chat = r.endpoint(fields["chat"], "protocol", "path", "model", "turn")
+	t.Coupons = r.endpoint(fields["coupons"], "protocol", "path", "stock_id", "claim")
+	t.Checkout = r.endpoint(fields["checkout"], "protocol", "version", "path", "currency", "create", "update", "complete")
 	return t
 }
 
@@ -221,6 +213,11 @@ func (r *reader) endpoint(f field, known ...string) Endpoint {
 	} {
 		if slices.Contains(known, key) {
 			r.text(fields[key], to)
+		}
+	}
+	for kind := Turn; kind <= Complete; kind++ {
+		if f := fields[kind.String()]; f.node != nil && slices.Contains(known, kind.String()) {
+			set(&e.Operations, kind.String(), r.operation(f))
 		}
 	}
 	if versions := Versions(e.Protocol); e.Version == "" && len(versions) > 0 {

@@ -18,15 +18,13 @@ func (t Target) Resolve(lookup func(name string) (string, bool)) (Target, error)
 			return Target{}, fmt.Errorf("resolve the header %s: %w", name, err)
 		}
 	}
-	for _, field := range []*string{
-		&t.URL,
-		&t.Chat.Path, &t.Chat.Model, &t.Chat.StockID,
-		&t.Coupons.Path, &t.Coupons.Model, &t.Coupons.StockID,
-		&t.Checkout.Path, &t.Checkout.Model, &t.Checkout.StockID,
-	} {
-		var err error
-		if *field, err = resolve(*field, lookup); err != nil {
-			return Target{}, fmt.Errorf("resolve the target: %w", err)
+	var err error
+	if t.URL, err = resolve(t.URL, lookup); err != nil {
+		return Target{}, fmt.Errorf("resolve the target: %w", err)
+	}
+	for _, e := range []*Endpoint{&t.Chat, &t.Coupons, &t.Checkout} {
+		if *e, err = e.resolved(lookup); err != nil {
+			return Target{}, err
 		}
 	}
 	return t, nil

@@ -49,8 +49,8 @@ type Step struct {
 
 	Say     string // a turn: the user's line
 	Session string // update, delegate, complete, read: the checkout's id
-	Coupon  string // update: the code to apply
-	Item    Item   // create, update: what is bought
+	Coupon  string // create, update, complete: the code to apply; empty without one
+	Item    Item   // create, update, and complete of protocol HTTP: what is bought
 
 	Token    string // complete: what paying was delegated to, if it was
 	Amount   int64  // delegate: what may be taken at most, minor units

@@ -47,11 +47,13 @@ func (p Protocols) For(k scenarios.StepKind) Protocol {
 }
 
 // A Shopper is a live shopper: who it is and what it carries from step to
-// step. Protocols read and extend History; the rest is the engine's.
+// step. Protocols read and extend History and Taken; the rest is the
+// engine's.
 type Shopper struct {
-	scenarios.Shopper        // User is the account in use
-	Header            []byte // request head lines shared by its steps: see wire.Request
-	History           []byte // the conversation so far: JSON messages, comma-separated, as they go into the next request
+	scenarios.Shopper                   // User is the account in use
+	Header            []byte            // request head lines shared by its steps: see wire.Request
+	History           []byte            // the conversation so far: JSON messages, comma-separated, as they go into the next request
+	Taken             map[string]string // what a described backend gave it, by name, bounded by the protocol
 
 	journey  scenarios.Journey
 	step     scenarios.Step // the one that is running or comes next

@@ -36,7 +36,7 @@ func (e *Engine) next(s *Shopper, last scenarios.Result) bool {
 		s.Header = e.Header(s.Shopper)
 	}
 	if s.step.Fresh {
-		s.History = nil
+		s.History, s.Taken = nil, nil
 		e.hangUp(s)
 	}
 	return true

@@ -43,3 +43,7 @@ func refusal(escaped []byte) string {
 	}
 	return ""
 }
+
+// Refusal returns the phrase that makes an assistant's words, escaped as in
+// JSON, a refusal; empty if there is none. It is for other protocols.
+func Refusal(escaped []byte) string { return refusal(escaped) }

@@ -1,0 +1,90 @@
+// Package custom speaks to backends that have no protocol of their own here.
+//
+// HTTP carries out what the campaign describes: each operation's request as a
+// template, what to take from its answer, and rules for what the answer means.
+// GraphQL is one case of it: a POST whose body is the query. MCP comes here
+// too.
+//
+// What an answer means comes from the rules alone. What none of them matches
+// is unclassified, but for the statuses that mean the same everywhere (429,
+// 408 and 5xx); it is never ok.
+package custom
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// HTTP carries out the operations of one endpoint. It is shared by all shoppers.
+type HTTP struct {
+	operations map[string]*operation
+	refusal    func(escaped []byte) string
+}
+
+// New returns the protocol for an endpoint. The refusal function returns what
+// makes an assistant's words, escaped as in JSON, a no; empty if they are none.
+func New(e scenarios.Endpoint, refusal func(escaped []byte) string) (*HTTP, error) {
+	h := &HTTP{operations: make(map[string]*operation, len(e.Operations)), refusal: refusal}
+	for name, described := range e.Operations {
+		o, err := compile(strings.TrimSuffix(e.Path, "/"), described)
+		if err != nil {
+			return nil, fmt.Errorf("describe %s: %w", name, err)
+		}
+		h.operations[name] = o
+	}
+	return h, nil
+}
+
+// maxBody is how much of an answer is read.
+const maxBody = 1 << 20
+
+// Do implements crowd.Protocol. The shopper's history grows by a turn whose
+// outcome is OK; what it took is kept after any step that is.
+func (h *HTTP) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
+	start := time.Now()
+	o := h.operations[step.Kind.String()]
+	if o == nil { // a journey leaves out what is not described
+		return scenarios.Result{Why: "the campaign does not describe " + step.Kind.String(), End: start}
+	}
+	req, said, err := o.request(s, step)
+	if err != nil {
+		return scenarios.Result{Outcome: results.Malformed, Why: err.Error(), End: time.Now()}
+	}
+	req.First, req.Deadline = start.Add(step.Answer), start.Add(step.Answer)
+	if first := step.FirstToken; first > 0 && first < step.Answer {
+		req.First = start.Add(first)
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		return lost(err)
+	}
+	if o.answer != nil {
+		return h.turn(o, resp, s, said)
+	}
+	body, err := resp.ReadAll(maxBody)
+	if err != nil {
+		return lost(err)
+	}
+	r := o.classify(resp.Status, body)
+	if r.Outcome == results.OK {
+		o.taken(&r, s, step.Kind, resp, body)
+	}
+	if resp.Status > 299 {
+		r.Status = resp.Status
+	}
+	r.End, r.RetryAfter = resp.At, wire.RetryAfter(resp, resp.At)
+	return r
+}
+
+// lost is the result when the wire failed.
+func lost(err error) scenarios.Result {
+	return scenarios.Result{Outcome: wire.Outcome(err), Why: err.Error(), End: time.Now()}
+}
+
+var _ crowd.Protocol = (*HTTP)(nil)

@@ -1,0 +1,189 @@
+package custom
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// An operation is one of a campaign's, made ready.
+type operation struct {
+	method  string
+	path    template
+	headers []header
+	body    template
+	escape  func(b []byte, text string) []byte // of text in the body
+
+	answer              *answer
+	take                map[string]string
+	rejected, retry, ok []rule
+}
+
+type header struct {
+	name  string
+	value template
+}
+
+type template []scenarios.Piece
+
+func compile(prefix string, d scenarios.Operation) (*operation, error) {
+	o := &operation{method: d.Request.Method, escape: appendEscaped, take: d.Take}
+	if d.Request.Form() {
+		o.escape = appendPercent
+	}
+	var err error
+	if o.path, err = scenarios.Pieces(prefix + d.Request.Path); err != nil {
+		return nil, err
+	}
+	if o.body, err = scenarios.Pieces(d.Request.Body); err != nil {
+		return nil, err
+	}
+	own := maps.Clone(d.Request.Headers)
+	for name, value := range map[string]string{"Content-Type": "application/json", "Accept": "application/json", "Idempotency-Key": "{{step.key}}"} {
+		if name == "Accept" && d.Answer != nil && d.Answer.Events == scenarios.SSE {
+			value = "text/event-stream"
+		}
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(own)), func(n string) bool { return strings.EqualFold(n, name) }) {
+			if own == nil {
+				own = map[string]string{}
+			}
+			own[name] = value
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		value, err := scenarios.Pieces(own[name])
+		if err != nil {
+			return nil, err
+		}
+		o.headers = append(o.headers, header{name, value})
+	}
+	for _, list := range []struct {
+		to   *[]rule
+		from []scenarios.Rule
+	}{{&o.rejected, d.Rejected}, {&o.retry, d.Retry}, {&o.ok, d.OK}} {
+		for _, r := range list.from {
+			made, err := newRule(r)
+			if err != nil {
+				return nil, err
+			}
+			*list.to = append(*list.to, made)
+		}
+	}
+	if d.Answer != nil {
+		o.answer = &answer{Answer: *d.Answer}
+		if d.Answer.Until != nil {
+			made, err := newRule(*d.Answer.Until)
+			if err != nil {
+				return nil, err
+			}
+			o.answer.until = &made
+		}
+	}
+	return o, nil
+}
+
+// request renders the request of a step, without its deadlines. Said is the
+// conversation with this turn's line.
+func (o *operation) request(s *crowd.Shopper, step scenarios.Step) (req *wire.Request, said []byte, err error) {
+	if step.Kind == scenarios.Turn {
+		said = slices.Clone(s.History)
+		if len(said) > 0 {
+			said = append(said, ',')
+		}
+		said = append(said, `{"role":"user","content":`...)
+		said = append(gjson.AppendJSONString(said, step.Say), '}')
+	}
+	value := func(name string) string { return value(s, step, name) }
+	req = &wire.Request{Method: o.method, Path: string(o.path.append(nil, value, nil, appendPercent)), Header: s.Header}
+	for _, h := range o.headers {
+		text := string(h.value.append(nil, value, said, appendPlain))
+		if h.value.lacks(value) {
+			continue
+		}
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			return nil, nil, fmt.Errorf("what the header %s would hold is not one line of text", h.name)
+		}
+		req.Extra = append(req.Extra, h.name+": "+text+"\r\n"...)
+	}
+	req.Extra = wire.TraceParent(req.Extra, step.Key, step.Attempt)
+	if len(o.body) > 0 {
+		req.Body = [][]byte{o.body.append(nil, value, said, o.escape)}
+	}
+	return req, said, nil
+}
+
+// append renders a template. The history is JSON and stands as it is, but in a
+// form it is text like any other.
+func (t template) append(b []byte, value func(name string) string, history []byte, escape func([]byte, string) []byte) []byte {
+	for _, p := range t {
+		switch p.Name {
+		case "":
+			b = append(b, p.Text...)
+		case "step.history":
+			list := "[" + string(history) + "]"
+			if probe := escape(nil, "["); string(probe) != "[" {
+				b = escape(b, list)
+			} else {
+				b = append(b, list...)
+			}
+		default:
+			b = escape(b, value(p.Name))
+		}
+	}
+	return b
+}
+
+// lacks says whether a placeholder of a template has nothing to stand for: a
+// header without its token is not sent.
+func (t template) lacks(value func(name string) string) bool {
+	return slices.ContainsFunc(t, func(p scenarios.Piece) bool {
+		return p.Name != "" && p.Name != "step.history" && value(p.Name) == ""
+	})
+}
+
+// value returns what a placeholder stands for; empty where the shopper does not
+// have it yet.
+func value(s *crowd.Shopper, step scenarios.Step, name string) string {
+	switch name {
+	case "shopper.id":
+		return s.ID.String()
+	case "shopper.user":
+		return s.User.String()
+	case "step.key":
+		return step.Key.String()
+	case "step.say":
+		return step.Say
+	case "step.item.id":
+		return step.Item.ID
+	case "step.item.quantity":
+		return strconv.Itoa(max(1, step.Item.Quantity))
+	case "step.coupon":
+		return step.Coupon
+	case "step.session":
+		return step.Session
+	}
+	return s.Taken[strings.TrimPrefix(name, "taken.")]
+}
+
+// appendEscaped escapes for the inside of a JSON string.
+func appendEscaped(b []byte, text string) []byte {
+	quoted := gjson.AppendJSONString(nil, text)
+	return append(b, quoted[1:len(quoted)-1]...)
+}
+
+// appendPercent escapes everything that means something in a path, a query or a
+// form, dots too: a session of ".." must not lead elsewhere.
+func appendPercent(b []byte, text string) []byte {
+	return append(b, strings.NewReplacer("+", "%20", ".", "%2E").Replace(url.QueryEscape(text))...)
+}
+
+func appendPlain(b []byte, text string) []byte { return append(b, text...) }

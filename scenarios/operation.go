@@ -1,0 +1,198 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// HTTP is the protocol of a backend that the campaign itself describes.
+const HTTP = "http"
+
+// Operation is one request of an endpoint whose protocol is HTTP, and what its
+// answers mean. The first list that has a matching rule decides: rejected, then
+// retry, then ok. What none matches is never ok.
+type Operation struct {
+	Request  Request           `json:"request"`
+	Answer   *Answer           `json:"answer,omitempty"` // a turn alone has one
+	Take     map[string]string `json:"take,omitempty"`   // by name: a gjson path in the answer, or "header:" and a header's name
+	Rejected []Rule            `json:"rejected,omitempty"`
+	Retry    []Rule            `json:"retry,omitempty"`
+	OK       []Rule            `json:"ok,omitempty"`
+}
+
+// Request is the template of a request; see Pieces for its placeholders. Only
+// headers may hold ${NAME}.
+type Request struct {
+	Method  string            `json:"method"`
+	Path    string            `json:"path"` // after the endpoint's path; a query may follow
+	Headers map[string]string `json:"headers,omitempty"`
+	Body    string            `json:"body,omitempty"`
+}
+
+// Form says whether the body is a form; else it is JSON.
+func (r Request) Form() bool {
+	for name, value := range r.Headers {
+		if strings.EqualFold(name, "Content-Type") {
+			return strings.HasPrefix(strings.ToLower(value), "application/x-www-form-urlencoded")
+		}
+	}
+	return false
+}
+
+// Answer says how the answer to a turn carries the assistant's words.
+type Answer struct {
+	Events string `json:"events"`          // SSE or JSON
+	Text   string `json:"text"`            // gjson path of the text, in each event or in the whole
+	Done   string `json:"done,omitempty"`  // the data that ends a stream; empty: see Until
+	Until  *Rule  `json:"until,omitempty"` // matches the event that ends it; neither: the body's end does
+	Error  string `json:"error,omitempty"` // gjson path of what makes an event an error
+}
+
+// How an answer comes.
+const (
+	SSE  = "sse"  // server-sent events
+	JSON = "json" // one JSON text
+)
+
+// Rule is a condition on an answer. It matches when its status does and its
+// path does; one of them may be left out.
+type Rule struct {
+	Status  []Statuses `json:"status,omitempty"` // one of them; empty: any
+	Path    string     `json:"path,omitempty"`   // gjson
+	Is      *string    `json:"is,omitempty"`     // what is there, as text
+	Exists  *bool      `json:"exists,omitempty"` // that there is something, and not null
+	Matches string     `json:"matches,omitempty"`
+	Not     bool       `json:"not,omitempty"` // turns round what the path says, not the status
+}
+
+// Statuses is a range of HTTP statuses, both ends included.
+type Statuses struct {
+	From int `json:"from"`
+	To   int `json:"to"`
+}
+
+// A Piece is a part of a template: text that stands as it is, or the name of a
+// placeholder.
+type Piece struct{ Text, Name string }
+
+// Pieces takes a template such as "/orders/{{step.session}}/pay" apart.
+func Pieces(template string) ([]Piece, error) {
+	var pieces []Piece
+	for {
+		before, rest, found := strings.Cut(template, "{{")
+		if before != "" {
+			pieces = append(pieces, Piece{Text: before})
+		}
+		if !found {
+			return pieces, nil
+		}
+		name, after, closed := strings.Cut(rest, "}}")
+		if name = strings.TrimSpace(name); !closed || name == "" {
+			return nil, errors.New("holds a {{ that is no {{name}}")
+		}
+		pieces = append(pieces, Piece{Name: name})
+		template = after
+	}
+}
+
+// operationsOf lists the operations that an endpoint can describe, in the order
+// in which a shopper comes to them.
+func operationsOf(endpoint string) []StepKind {
+	switch endpoint {
+	case "chat":
+		return []StepKind{Turn}
+	case "coupons":
+		return []StepKind{Claim}
+	case "checkout":
+		return []StepKind{Create, Update, Complete}
+	}
+	return nil
+}
+
+// placeholders lists what a request of a kind may hold, beside taken values.
+func placeholders(kind StepKind) []string {
+	all := []string{"shopper.id", "shopper.user", "step.key"}
+	switch kind {
+	case Turn:
+		return append(all, "step.say", "step.history")
+	case Create, Update, Complete:
+		all = append(all, "step.item.id", "step.item.quantity", "step.coupon")
+		if kind != Create {
+			all = append(all, "step.session")
+		}
+	}
+	return all
+}
+
+// offers says whether a step can be carried out: protocols with a name can do
+// all, one that the campaign describes what it describes.
+func (e Endpoint) offers(kind StepKind) bool {
+	_, described := e.Operations[kind.String()]
+	return e.Protocol != HTTP || described
+}
+
+// takenBefore lists, as placeholders, what a shopper may have taken when it
+// comes to a step of a kind.
+func (t *Target) takenBefore(kind StepKind) []string {
+	var names []string
+	for _, e := range []Endpoint{t.Chat, t.Coupons, t.Checkout} {
+		for k := Turn; k <= kind; k++ {
+			for name := range e.Operations[k.String()].Take {
+				names = append(names, "taken."+name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// absent says whether the campaign does not have the endpoint.
+func (e Endpoint) absent() bool {
+	return e.Protocol == "" && e.Version == "" && e.Path == "" && e.Model == "" && e.StockID == "" && e.Operations == nil
+}
+
+// resolved returns the endpoint with each ${NAME} replaced.
+func (e Endpoint) resolved(lookup func(name string) (string, bool)) (Endpoint, error) {
+	for _, text := range []*string{&e.Path, &e.Model, &e.StockID} {
+		var err error
+		if *text, err = resolve(*text, lookup); err != nil {
+			return e, fmt.Errorf("resolve the target: %w", err)
+		}
+	}
+	operations := e.Operations
+	e.Operations = nil
+	for name, o := range operations {
+		headers := o.Request.Headers
+		o.Request.Headers = nil
+		for header, value := range headers {
+			text, err := resolve(value, lookup)
+			if err != nil {
+				return e, fmt.Errorf("resolve the header %s of %s: %w", header, name, err)
+			}
+			set(&o.Request.Headers, header, text)
+		}
+		set(&e.Operations, name, o)
+	}
+	return e, nil
+}
+
+// texts returns everything that may hold a ${NAME}.
+func (e Endpoint) texts() []string {
+	texts := []string{e.Path, e.Model, e.StockID}
+	for _, o := range e.Operations {
+		for _, value := range o.Request.Headers {
+			texts = append(texts, value)
+		}
+	}
+	return texts
+}
+
+// set puts a value into a map that may not be there yet.
+func set[V any](m *map[string]V, key string, v V) {
+	if *m == nil {
+		*m = map[string]V{}
+	}
+	(*m)[key] = v
+}

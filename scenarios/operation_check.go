@@ -1,0 +1,226 @@
+package scenarios
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Limits of what a campaign describes.
+const (
+	maxRules  = 32  // of a list
+	maxTaken  = 16  // values of an answer
+	maxGJSON  = 256 // bytes of a path
+	maxRegexp = 512 // bytes
+)
+
+// operations checks what an endpoint describes.
+func (k *checker) operations(name string, t *Target, e Endpoint) {
+	path := "target." + name
+	known := operationsOf(name)
+	last := known[len(known)-1]
+	if e.Protocol == HTTP {
+		if _, ok := e.Operations[last.String()]; !ok {
+			k.fault(path+"."+last.String(), "protocol http describes its requests", "is missing")
+		}
+		if e.Model != "" {
+			k.fault(path+".model", "write it into the request", "is not used by protocol http")
+		}
+		if e.StockID != "" {
+			k.fault(path+".stock_id", "write it into the request", "is not used by protocol http")
+		}
+	}
+	for _, operation := range slices.Sorted(maps.Keys(e.Operations)) {
+		at := path + "." + operation
+		i := slices.IndexFunc(known, func(kind StepKind) bool { return kind.String() == operation })
+		switch {
+		case i < 0: // from a file it would be an unknown key
+			k.fault(at, "", "is no operation of %s", name)
+		case e.Protocol != HTTP:
+			k.key(at, "protocol: http", "is described, but the protocol has a name")
+		default:
+			k.operation(at, known[i], t, e.Operations[operation])
+		}
+	}
+}
+
+func (k *checker) operation(at string, kind StepKind, t *Target, o Operation) {
+	known := append(placeholders(kind), t.takenBefore(kind)...)
+	k.request(at+".request", o.Request, t, known)
+	k.takes(at+".take", kind, o.Take)
+	k.rules(at+".rejected", o.Rejected)
+	k.rules(at+".retry", o.Retry)
+	k.rules(at+".ok", o.OK)
+	switch {
+	case kind != Turn && o.Answer != nil:
+		k.key(at+".answer", "", "is for a turn of the chat alone")
+	case kind != Turn && len(o.OK) == 0:
+		k.fault(at+".ok", "- {path: data.order.id, exists: true}", "is missing: what no rule matches is never ok")
+	case kind == Turn && o.Answer == nil:
+		k.fault(at+".answer", "answer: {events: sse, text: choices.0.delta.content, done: \"[DONE]\"}", "is missing")
+	case kind == Turn:
+		k.answer(at, o)
+	}
+}
+
+func (k *checker) request(at string, r Request, t *Target, known []string) {
+	if !slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, r.Method) {
+		k.fault(at+".method", "GET, POST, PUT, PATCH or DELETE", "%q is not a method", clip(r.Method, 20))
+	}
+	if !strings.HasPrefix(r.Path, "/") || strings.ContainsAny(k.filled(at+".path", r.Path, known), "#\\ \t\r\n{}") {
+		k.fault(at+".path", "/orders/{{step.session}}", "%q must begin with / and hold no spaces, # or \\", clip(r.Path, 60))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+		path := at + ".headers." + name
+		switch strings.ToLower(name) {
+		case "content-type", "accept", "idempotency-key": // a description may set what a named protocol does itself
+			if strings.ContainsAny(r.Headers[name], "\r\n") {
+				k.fault(path, "", "must be one line of text")
+			}
+			k.secrets(path, r.Headers[name])
+		default:
+			k.header(path, name, r.Headers[name])
+		}
+		for other := range t.Headers {
+			if strings.EqualFold(name, other) {
+				k.key(path, "", "is in target.headers already")
+			}
+		}
+		k.filled(path, r.Headers[name], known)
+	}
+	for _, part := range []struct{ path, text string }{{at + ".path", r.Path}, {at + ".body", r.Body}} {
+		if strings.Contains(part.text, "${") {
+			k.fault(part.path, "put it into headers", "must not hold a ${NAME}")
+		}
+	}
+	body := k.filled(at+".body", r.Body, known)
+	if r.Body != "" && !r.Form() && !json.Valid([]byte(body)) {
+		k.fault(at+".body", "text placeholders stand in quotes, step.history without", "is no JSON once its placeholders are filled in")
+	}
+}
+
+// filled returns a template with a sample in place of each placeholder, after
+// noting those that are not known.
+func (k *checker) filled(at, template string, known []string) string {
+	pieces, err := Pieces(template)
+	if err != nil {
+		k.fault(at, "", "%v", err)
+	}
+	var b strings.Builder
+	for _, p := range pieces {
+		switch p.Name {
+		case "":
+			b.WriteString(p.Text)
+			continue
+		case "step.history":
+			b.WriteString(`[{"role":"user"}]`)
+		case "step.item.quantity":
+			b.WriteString("1")
+		default:
+			b.WriteString("x")
+		}
+		if !slices.Contains(known, p.Name) {
+			k.fault(at, didYouMean(p.Name, known), "there is no placeholder {{%s}} here", clip(p.Name, 60))
+		}
+	}
+	return b.String()
+}
+
+func (k *checker) takes(at string, kind StepKind, take map[string]string) {
+	if len(take) > maxTaken {
+		k.fault(at, "", "takes more than %d values", maxTaken)
+	}
+	needed := map[StepKind]string{Claim: "coupon", Complete: "order"}[kind]
+	if _, ok := take[needed]; needed != "" && !ok {
+		k.fault(at+"."+needed, "the audit looks for it in the backend's books", "is missing")
+	}
+	for _, name := range slices.Sorted(maps.Keys(take)) {
+		path := at + "." + name
+		if !isVariable(name) || len(name) > 40 {
+			k.key(path, "", "must be named by at most 40 letters, digits and _")
+		}
+		if header, ok := strings.CutPrefix(take[name], "header:"); ok {
+			if !isToken(header) {
+				k.fault(path, "header:X-Session", "%q is not the name of a header", clip(header, 60))
+			}
+			continue
+		}
+		k.gjson(path, take[name])
+	}
+}
+
+func (k *checker) answer(at string, o Operation) {
+	a := o.Answer
+	at, ok := at+".answer", at+".ok"
+	k.gjson(at+".text", a.Text)
+	if a.Error != "" {
+		k.gjson(at+".error", a.Error)
+	}
+	if a.Until != nil {
+		k.rule(at+".done", *a.Until)
+		if len(a.Until.Status) > 0 {
+			k.fault(at+".done.status", "", "is not what ends a stream")
+		}
+	}
+	switch a.Events {
+	case SSE:
+		if len(o.OK) > 0 {
+			k.fault(ok, "leave it out", "is not used by a stream: its text and its end say it")
+		}
+	case JSON:
+		if a.Done != "" || a.Until != nil {
+			k.fault(at+".done", "leave it out", "is for a stream")
+		}
+	default:
+		k.fault(at+".events", SSE+" or "+JSON, "%q is not how an answer comes", clip(a.Events, 40))
+	}
+}
+
+func (k *checker) rules(at string, rules []Rule) {
+	if len(rules) > maxRules {
+		k.fault(at, "", "lists more than %d rules", maxRules)
+	}
+	for i, r := range rules {
+		k.rule(fmt.Sprintf("%s[%d]", at, i), r)
+	}
+}
+
+func (k *checker) rule(at string, r Rule) {
+	for _, s := range r.Status {
+		if s.From < 100 || s.To > 599 || s.From > s.To {
+			k.fault(at+".status", "", "must be from 100 to 599, the lower end first")
+		}
+	}
+	conditions := 0
+	for _, given := range []bool{r.Is != nil, r.Exists != nil, r.Matches != ""} {
+		if given {
+			conditions++
+		}
+	}
+	switch {
+	case r.Path == "" && (conditions > 0 || r.Not):
+		k.fault(at+".path", "", "is missing")
+	case r.Path == "" && len(r.Status) == 0:
+		k.fault(at, "{status: 200..299} or {path: data.id, exists: true}", "has no condition")
+	case r.Path != "" && conditions != 1:
+		k.fault(at, "", "must have one of is, exists and matches beside its path")
+	}
+	if r.Path != "" {
+		k.gjson(at+".path", r.Path)
+	}
+	if _, err := regexp.Compile(r.Matches); err != nil || len(r.Matches) > maxRegexp {
+		k.fault(at+".matches", "", "is not a regular expression of at most %d bytes", maxRegexp)
+	}
+}
+
+// gjson checks a path as far as gjson, which takes anything, has a grammar.
+func (k *checker) gjson(at, path string) {
+	open := strings.Count(path, "(") - strings.Count(path, ")")
+	if path == "" || len(path) > maxGJSON || open != 0 || strings.ContainsFunc(path, func(r rune) bool { return r < ' ' }) ||
+		strings.HasPrefix(path, "$") || strings.HasPrefix(path, ".") || strings.HasSuffix(path, ".") || strings.Contains(path, "..") && !strings.HasPrefix(path, "..") {
+		k.fault(at, "data.order.id", "%q is not a gjson path", clip(path, 60))
+	}
+}
