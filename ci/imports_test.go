@@ -11,7 +11,7 @@ import (
 
 const module = "github.com/flashcrowd/flashcrowd"
 
-// mayImport is DESIGN.md's import table: each room, and the rooms it may
+// mayImport is the import table of the codemap (flashcrowd.go): each room, and the rooms it may
 // import. What is not listed is forbidden.
 var mayImport = map[string][]string{
 	".":              {"extensions"},
@@ -93,7 +93,7 @@ func importTable(tr tree) []finding {
 		if !known && !told[s.dir] {
 			told[s.dir] = true
 			found = append(found, finding{s.dir, "a room that the import table does not know",
-				"put the code into one of DESIGN.md's rooms, or add the room to DESIGN.md and to mayImport"})
+				"put the code into one of the rooms of flashcrowd.go, or add the room there and to mayImport"})
 		}
 		for _, i := range s.file.Imports {
 			to, ours := room(i.Path.Value)

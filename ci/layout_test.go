@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// topLevel is what DESIGN.md allows at the root, beside dot files.
+// topLevel is what may stand at the root, beside dot files.
 var topLevel = []string{
 	"cmd", "agents", "scenarios", "extensions", "results", "ci",
 	"go.mod", "go.sum", "README.md", "flashcrowd.go",
@@ -38,7 +38,7 @@ func roots(tr tree) []finding {
 		top, _, _ := strings.Cut(p, "/")
 		if !strings.HasPrefix(top, ".") && !slices.Contains(topLevel, top) &&
 			!slices.ContainsFunc(found, func(f finding) bool { return f.where == top }) {
-			found = append(found, finding{top, "not one of the names that DESIGN.md allows at the top level",
+			found = append(found, finding{top, "not one of the names that may stand at the top level",
 				"move it into the room that it belongs to, or into .gitignore if it is made by a tool"})
 		}
 	}
