@@ -28,7 +28,7 @@ func (s *Snapshot) check() error {
 		return errors.New("sequence 0: the first is 1")
 	case !planTime(s.Cut) || !planTime(s.Frontier):
 		return fmt.Errorf("cut at %v with frontier %v is beyond any plan", s.Cut, s.Frontier)
-	case max(s.Launched, s.Ended, s.MoreExamples) > maxCount:
+	case max(s.Launched, s.Ended) > maxCount:
 		return fmt.Errorf("more than %d launches, ends or examples", uint64(maxCount))
 	case !(s.Health.CPU >= 0 && s.Health.CPU <= math.MaxFloat32):
 		return fmt.Errorf("health: cpu %v is not a share", s.Health.CPU)

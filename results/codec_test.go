@@ -13,7 +13,7 @@ import (
 
 func TestCodec(t *testing.T) {
 	s := record("w", 7, append(day(40), Mark{Frontier: time.Second, Skips: []Skip{{Stage: "noon", Reason: "stopped", Count: 2}}})...)
-	s.Final, s.MoreExamples = true, 3
+	s.Final = true
 	wire := Encode(s)
 	got, err := DecodeSnapshot(wire)
 	if err != nil {

@@ -27,7 +27,6 @@ type Merger struct {
 	skips    skips
 	workers  map[string]*tally
 	examples map[exampleKind][]Example
-	more     uint64 // examples not kept
 	load     Sum128
 	cut      time.Duration
 	stopped  string
@@ -103,7 +102,6 @@ func (m *Merger) Add(s Snapshot) (Acceptance, error) {
 	for _, e := range s.Examples {
 		m.example(e)
 	}
-	m.more += s.MoreExamples
 	m.load = m.load.Add(s.Sum)
 	m.cut = max(m.cut, s.Cut)
 	return Accepted, nil
@@ -158,14 +156,12 @@ func (w *tally) missing() uint64 { return w.last - w.through - uint64(len(w.beyo
 func (m *Merger) example(e Example) {
 	all := m.examples[e.kind()]
 	if all == nil && len(m.examples) >= maxKinds {
-		m.more++
 		return
 	}
 	i, _ := slices.BinarySearchFunc(all, e, Example.compare)
 	all = slices.Insert(all, i, e)
 	if len(all) > examplesOfAKind {
 		all = all[:examplesOfAKind]
-		m.more++
 	}
 	m.examples[e.kind()] = all
 }
@@ -232,7 +228,7 @@ func (m *Merger) Run() *Run {
 		}
 	}
 	slices.Sort(r.Warnings)
-	r.Examples, r.MoreExamples = m.evidence()
+	r.Examples = m.evidence()
 	return r
 }
 
@@ -258,22 +254,18 @@ func (r *Run) settle(w *tally) {
 
 // evidence returns the examples to show, one of each kind before the second of
 // any, and how many there were beyond them.
-func (m *Merger) evidence() ([]Example, uint64) {
+func (m *Merger) evidence() []Example {
 	kinds := slices.SortedFunc(maps.Keys(m.examples), func(a, b exampleKind) int {
 		return m.examples[a][0].compare(m.examples[b][0])
 	})
-	shown, more := []Example{}, m.more
+	shown := []Example{}
 	for rank := range examplesOfAKind {
 		for _, k := range kinds {
-			switch all := m.examples[k]; {
-			case rank >= len(all):
-			case len(shown) < examplesInAll:
+			if all := m.examples[k]; rank < len(all) && len(shown) < examplesInAll {
 				shown = append(shown, all[rank])
-			default:
-				more++
 			}
 		}
 	}
 	slices.SortFunc(shown, Example.compare)
-	return shown, more
+	return shown
 }

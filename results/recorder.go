@@ -88,7 +88,6 @@ func (r *Recorder) Add(f Fact) {
 // example keeps e unless there are enough of its kind.
 func (r *Recorder) example(e Example) {
 	if r.kept >= examplesInAll || r.kinds[e.kind()] >= examplesOfAKind {
-		r.next.MoreExamples++
 		return
 	}
 	r.kept++

@@ -86,15 +86,13 @@ type Finding struct {
 // read: Merger.Run makes it, nothing changes it afterwards.
 type Run struct {
 	About
-	Account  Account   `json:"shoppers"`
-	Load     Sum128    `json:"load_fingerprint"`
-	Series   []Series  `json:"-"` // merged; sorted by metric and tags
-	Seconds  []Second  `json:"seconds"`
-	Workers  []Worker  `json:"workers"`
-	Examples []Example `json:"examples"`
-	// MoreExamples is how many others were offered as evidence and not kept.
-	MoreExamples uint64        `json:"more_examples_count,omitempty"`
-	Stopped      string        `json:"stopped,omitempty"` // why load ended before its plan did
-	Cut          time.Duration `json:"cut_ns"`            // plan time of the newest snapshot
-	Warnings     []string      `json:"warnings"`          // doubts that did not stop the merge
+	Account  Account       `json:"shoppers"`
+	Load     Sum128        `json:"load_fingerprint"`
+	Series   []Series      `json:"-"` // merged; sorted by metric and tags
+	Seconds  []Second      `json:"seconds"`
+	Workers  []Worker      `json:"workers"`
+	Examples []Example     `json:"examples"`
+	Stopped  string        `json:"stopped,omitempty"` // why load ended before its plan did
+	Cut      time.Duration `json:"cut_ns"`            // plan time of the newest snapshot
+	Warnings []string      `json:"warnings"`          // doubts that did not stop the merge
 }

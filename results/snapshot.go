@@ -33,8 +33,6 @@ type Snapshot struct {
 	Ledger   []Promise `cbor:"13,keyasint,omitempty"`
 	Examples []Example `cbor:"14,keyasint,omitempty"`
 	Health   Health    `cbor:"15,keyasint,omitempty"`
-
-	MoreExamples uint64 `cbor:"16,keyasint,omitempty"` // offered as evidence and not kept, for the bound
 }
 
 // A Series is what one metric measured under one set of tags.
