@@ -205,25 +205,7 @@ func renderACP(b []byte, d deed, a *answer) []byte {
 	b = s.renderACPHead(b)
 	b = append(b, `,"protocol":{"version":"`+acpVersion+`"},"capabilities":{"payment":{"handlers":[`+sandbox+`"version":"`+acpVersion+
 		`","requires_delegate_payment":true,"requires_pci_compliance":false,"psp":"sandbox"}]},"extensions":["discount"]},"line_items":[`...)
-	for i, l := range s.Lines {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, `{"id":"`...)
-		b = appendID(b, linePrefix, int64(i+1))
-		b = append(b, `","item":{`...)
-		b = appendField(b, "id", catalogue[l.Item].id)
-		b = appendField(b, "name", catalogue[l.Item].chinese)
-		b = append(b, `,"unit_amount":`...)
-		b = strconv.AppendInt(b, catalogue[l.Item].price, 10)
-		b = append(b, `},"quantity":`...)
-		b = strconv.AppendInt(b, l.Quantity, 10)
-		b = append(b, `,"totals":[`...)
-		b = appendNamedTotal(b, "subtotal", l.total())
-		b = append(b, ',')
-		b = appendNamedTotal(b, "total", l.total())
-		b = append(b, "]}"...)
-	}
+	b = s.appendLines(b, "name", "unit_amount", appendNamedTotal)
 	b = append(b, ']')
 	if len(s.Codes) > 0 {
 		b = s.renderDiscountsACP(b)

@@ -156,3 +156,30 @@ func appendID(b []byte, prefix string, number int64) []byte {
 	b = append(b, prefix...)
 	return strconv.AppendInt(b, number, 10)
 }
+
+// appendLines appends what is in a session. What UCP calls title and price, ACP
+// calls name and unit_amount, and each writes totals in a way of its own.
+func (s *session) appendLines(b []byte, title, price string, total func(b []byte, kind string, amount int64) []byte) []byte {
+	for i, l := range s.Lines {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, `{"id":"`...)
+		b = appendID(b, linePrefix, int64(i+1))
+		b = append(b, `","item":{`...)
+		b = appendField(b, "id", catalogue[l.Item].id)
+		b = appendField(b, title, catalogue[l.Item].chinese)
+		b = append(b, `,"`...)
+		b = append(b, price...)
+		b = append(b, `":`...)
+		b = strconv.AppendInt(b, catalogue[l.Item].price, 10)
+		b = append(b, `},"quantity":`...)
+		b = strconv.AppendInt(b, l.Quantity, 10)
+		b = append(b, `,"totals":[`...)
+		b = total(b, "subtotal", l.total())
+		b = append(b, ',')
+		b = total(b, "total", l.total())
+		b = append(b, "]}"...)
+	}
+	return b
+}

@@ -124,25 +124,7 @@ func (s *session) render(b []byte, sign int64) []byte {
 	b = append(b, `,"id":"`...)
 	b = appendID(b, sessionPrefix, s.Number)
 	b = append(b, `","line_items":[`...)
-	for i, l := range s.Lines {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, `{"id":"`...)
-		b = appendID(b, linePrefix, int64(i+1))
-		b = append(b, `","item":{`...)
-		b = appendField(b, "id", catalogue[l.Item].id)
-		b = appendField(b, "title", catalogue[l.Item].chinese)
-		b = append(b, `,"price":`...)
-		b = strconv.AppendInt(b, catalogue[l.Item].price, 10)
-		b = append(b, `},"quantity":`...)
-		b = strconv.AppendInt(b, l.Quantity, 10)
-		b = append(b, `,"totals":[`...)
-		b = appendTotal(b, "subtotal", l.total())
-		b = append(b, ',')
-		b = appendTotal(b, "total", l.total())
-		b = append(b, "]}"...)
-	}
+	b = s.appendLines(b, "title", "price", appendTotal)
 	b = append(b, `],"status":"`...)
 	b = append(b, s.Status...)
 	b = append(b, `","currency":"`+currency+`","totals":[`...)
