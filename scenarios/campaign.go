@@ -38,6 +38,7 @@ type Crowd struct {
 	Personas []Weight `json:"personas"` // by persona name, in the campaign's order
 	Journeys []Weight `json:"journeys"` // by journey name
 	Think    Think    `json:"think"`
+	Turns    Spread   `json:"turns"` // of a conversation
 }
 
 // The arrival processes.
@@ -60,6 +61,13 @@ type Stage struct {
 type Weight struct {
 	Name  string  `json:"name"`
 	Share float64 `json:"share"`
+}
+
+// Spread is a lognormal distribution of whole numbers, at least 1. Without a
+// spread both are the same, and so are all numbers.
+type Spread struct {
+	Median uint64 `json:"median"`
+	P90    uint64 `json:"p90"`
 }
 
 // Think is the lognormal think time between an answer and the next step. Both

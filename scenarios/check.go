@@ -86,6 +86,7 @@ func (k *checker) crowd(c *Crowd) {
 	k.stages(c)
 	k.weights("crowd.personas", "persona", c.Personas, Personas())
 	k.weights("crowd.journeys", "journey", c.Journeys, Journeys())
+	k.spread("crowd.turns", c.Turns, maxTurns)
 	switch t := c.Think; {
 	case t.Median < 0 || t.Median > maxThink:
 		k.fault("crowd.think.median", "", "must be between 0s and %v", maxThink)
@@ -93,6 +94,16 @@ func (k *checker) crowd(c *Crowd) {
 		k.fault("crowd.think.p90", "nine in ten think at most this long", "must be between the median, %v, and %v", t.Median, maxThink)
 	case t.Median == 0 && t.P90 > 0:
 		k.fault("crowd.think.median", "", "is missing")
+	}
+}
+
+// spread checks a distribution of whole numbers up to most.
+func (k *checker) spread(path string, s Spread, most uint64) {
+	switch {
+	case s.Median < 1 || s.Median > most:
+		k.fault(path, "3, or {median: 3, p90: 7}", "must have a median from 1 to %d", most)
+	case s.P90 < s.Median || s.P90 > most:
+		k.fault(path, "nine in ten have at most so many", "must have a p90 from the median, %d, to %d", s.Median, most)
 	}
 }
 
@@ -214,7 +225,7 @@ func (k *checker) target(t *Target, journeys []Weight) {
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
 		k.header("target.headers."+name, name, t.Headers[name])
 	}
-	orders := slices.ContainsFunc(journeys, func(w Weight) bool { return w.Share > 0 && slices.Contains(script(w.Name), Complete) })
+	orders := slices.ContainsFunc(journeys, func(w Weight) bool { return w.Share > 0 && slices.Contains(script(w.Name, 1), Complete) })
 	k.endpoint("chat", t, t.Chat, true)
 	k.endpoint("coupons", t, t.Coupons, false)
 	k.endpoint("checkout", t, t.Checkout, orders)

@@ -105,7 +105,7 @@ func TestDocsJourneys(t *testing.T) {
 	var rows [][]any
 	for _, name := range Journeys() {
 		var steps []string
-		for _, k := range script(name) {
+		for _, k := range script(name, 3) {
 			steps = append(steps, code(k.String()))
 		}
 		rows = append(rows, []any{code(name), strings.Join(steps, " → "), len(steps)})
@@ -149,7 +149,7 @@ func plain() branch {
 	b := branch{}
 	for path, raw := range map[string]string{
 		"name": "plain", "crowd.shoppers": "100", "crowd.stages[].name": "calm", "crowd.stages[].for": "30s", "crowd.stages[].rate": "1",
-		"crowd.think.median": "7s", "crowd.think.p90": "15s",
+		"crowd.think.median": "7s", "crowd.think.p90": "15s", "crowd.turns.median": "3", "crowd.turns.p90": "3",
 		"target.chat.protocol": "openai", "target.chat.model": "m",
 		"target.coupons.protocol": "wxpay-favor", "target.coupons.stock_id": "s",
 		"target.checkout.protocol": "ucp", "thresholds.turn_ttft[].threshold": "p(99)<9s",

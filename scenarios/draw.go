@@ -32,6 +32,7 @@ const (
 
 	forDrop      purpose = 11
 	forReinstall purpose = 12
+	forTurns     purpose = 13
 )
 
 // golden is 2^64 divided by the golden ratio: SplitMix64's increment and the
@@ -70,26 +71,48 @@ func mix(x uint64) uint64 {
 // z90 is the 0.9 quantile of the standard normal distribution.
 const z90 = 1.2815515655446004
 
-// sigma returns the shape of the lognormal with t's quantiles: ln(p90/median)
-// in units of the normal's own 0.9 quantile. Without a think time it is 0.
-func (t Think) sigma() float64 {
-	if t.Median <= 0 {
+// A lognormal is given by its two quantiles; a median of 0 is nothing but 0.
+type lognormal struct{ median, p90 float64 }
+
+// sigma returns the shape: ln(p90/median) in units of the normal's own 0.9
+// quantile.
+func (l lognormal) sigma() float64 {
+	if l.median <= 0 {
 		return 0
 	}
-	return math.Log(float64(t.P90)/float64(t.Median)) / z90
+	return math.Log(l.p90/l.median) / z90
 }
 
-// quantile returns the think time at u, in (0,1): exp(ln median + σ·Φ⁻¹(u)),
-// at most longestThink.
-func (t Think) quantile(u float64) time.Duration {
+// quantile returns the value at u, in (0,1): exp(ln median + σ·Φ⁻¹(u)).
+func (l lognormal) quantile(u float64) float64 {
 	z := math.Sqrt2 * math.Erfinv(2*u-1)
-	return time.Duration(min(float64(t.Median)*math.Exp(t.sigma()*z), float64(longestThink)))
+	return l.median * math.Exp(l.sigma()*z)
+}
+
+func (l lognormal) mean() float64 {
+	s := l.sigma()
+	return l.median * math.Exp(s*s/2)
+}
+
+func (t Think) lognormal() lognormal { return lognormal{float64(t.Median), float64(t.P90)} }
+
+// quantile returns the think time at u, in (0,1), at most longestThink.
+func (t Think) quantile(u float64) time.Duration {
+	return time.Duration(min(t.lognormal().quantile(u), float64(longestThink)))
 }
 
 // mean returns the expected think time.
 func (t Think) mean() time.Duration {
-	s := t.sigma()
-	return time.Duration(min(float64(t.Median)*math.Exp(s*s/2), float64(longestThink)))
+	return time.Duration(min(t.lognormal().mean(), float64(longestThink)))
+}
+
+// quantile returns the number at u, in (0,1), from 1 to most.
+func (s Spread) quantile(u float64, most int) int {
+	if s.P90 == s.Median {
+		return min(int(s.Median), most)
+	}
+	v := lognormal{float64(s.Median), float64(s.P90)}.quantile(u)
+	return int(max(1, min(math.Round(v), float64(most))))
 }
 
 // longestThink bounds the tail of a think time, before the pace.

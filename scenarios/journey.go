@@ -7,18 +7,21 @@ import (
 	"github.com/flashcrowd/flashcrowd/results"
 )
 
-// script returns the steps of a journey, or nil for an unknown one. A step's
-// index is its place here, also when a step before it is skipped.
-func script(journey string) []StepKind {
+// script returns the steps of a journey whose conversation has so many turns,
+// at least 1, or nil for an unknown journey. A step's index is its place here,
+// also when a step before it is skipped.
+func script(journey string, turns int) []StepKind {
+	steps := make([]StepKind, turns, turns+4)
+	for i := range steps {
+		steps[i] = Turn
+	}
 	switch journey {
-	case "order":
-		return []StepKind{Turn, Turn, Turn, Claim, Create, Update, Complete}
-	case "bulk-order":
-		return script("order")
+	case "order", "bulk-order":
+		return append(steps, Claim, Create, Update, Complete)
 	case "repeat":
-		return []StepKind{Turn, Turn, Turn, Create, Complete}
+		return append(steps, Create, Complete)
 	case "browse":
-		return []StepKind{Turn, Turn, Turn}
+		return steps
 	}
 	return nil
 }
@@ -29,7 +32,7 @@ func Journeys() []string { return []string{"order", "browse", "bulk-order", "rep
 // Walk returns the shopper's way through its journey, from the start. Where
 // the target hands out no coupons, claiming and applying one are left out.
 func (s Shopper) Walk() Journey {
-	w := &walk{shopper: s, steps: script(s.Journey), end: Ending{Outcome: results.Canceled}}
+	w := &walk{shopper: s, steps: script(s.Journey, s.turns()), end: Ending{Outcome: results.Canceled}}
 	w.end.MeantToClaim = slices.Contains(w.steps, Claim) && !w.skips(Claim)
 	w.drops = w.end.MeantToClaim && s.drops()
 	w.end.MeantToOrder = slices.Contains(w.steps, Complete) && !w.drops

@@ -215,7 +215,7 @@ func TestNamesHaveConstructors(t *testing.T) {
 		}
 	}
 	for _, name := range Journeys() {
-		if len(script(name)) == 0 {
+		if len(script(name, 1)) == 0 {
 			t.Errorf("journey %s has no steps", name)
 		}
 	}

@@ -11,9 +11,9 @@ import (
 // UUIDv8 (RFC 9562) that packs slot, number, step and attempt with a MAC of the
 // campaign's seed, so that an audit finds owner and intent without the plan.
 //
-// Of its 122 free bits, from the left: slot 12, number 32, step 8, life 2,
-// attempt 4, MAC 64. The MAC is SipHash-2-4 keyed with the seed: it tells this campaign's
-// keys from all others, and is no secret to whoever has the campaign.
+// Of its 122 free bits, from the left: slot 12, number 32, step 12, life 2,
+// attempt 4, MAC 60. The MAC is SipHash-2-4 keyed with the seed: it tells this
+// campaign's keys from all others, and is no secret to whoever has the campaign.
 type UUID [16]byte
 
 // An Intent is what a key is for: one thing that one shopper wants done.
@@ -32,28 +32,30 @@ const (
 	MoreClaims = 64  // to 83: claims beyond the first, by those who claim often
 	ReadBack   = 96  // reading a checkout
 	Delegated  = 97  // having payment delegated, which has no place in the journey: think times stay the same
-	Reworded   = 128 // to 191: turns said again in other words; place and repetition have 16 each
 	UserStep   = 255 // a shopper's own id, which belongs to no request; its other accounts count down to 192
+
+	Reworded = 1024 // to 2047: turns said again in other words; 64 places with 16 repetitions each
 )
 
 // Key returns the key of the intent i under seed. Step, life and attempt beyond
 // their range lose their upper bits.
 func Key(seed uint64, i Intent) UUID {
-	word := uint64(i.ID.Slot)&0xfff<<46 | uint64(i.ID.Number)<<14 | uint64(i.Step)&0xff<<6 | uint64(i.Life)&3<<4 | uint64(i.Attempt)&15
+	word := uint64(i.ID.Slot)&0xfff<<50 | uint64(i.ID.Number)<<18 | uint64(i.Step)&0xfff<<6 | uint64(i.Life)&3<<4 | uint64(i.Attempt)&15
 	mac := siphash(seed, macKey, word)
 	var u UUID
 	// 48 bits, version 8 in 4, 12 bits | variant 2 in 2 bits, 62 bits
-	binary.BigEndian.PutUint64(u[:8], word>>10<<16|8<<12|word&0x3ff<<2|mac>>62)
-	binary.BigEndian.PutUint64(u[8:], 2<<62|mac&(1<<62-1))
+	binary.BigEndian.PutUint64(u[:8], word>>14<<16|8<<12|word>>2&0xfff)
+	binary.BigEndian.PutUint64(u[8:], 2<<62|word&3<<60|mac&(1<<60-1))
 	return u
 }
 
 // ParseKey returns the intent that u carries, and whether u is a key of seed.
 func ParseKey(seed uint64, u UUID) (Intent, bool) {
-	word := binary.BigEndian.Uint64(u[:8])>>16<<10 | binary.BigEndian.Uint64(u[:8])>>2&0x3ff
+	high, low := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
+	word := high>>16<<14 | high&0xfff<<2 | low>>60&3
 	i := Intent{
-		ID:      ID{Slot: Slot(word >> 46), Number: uint32(word >> 14)},
-		Step:    int(word >> 6 & 0xff),
+		ID:      ID{Slot: Slot(word >> 50), Number: uint32(word >> 18)},
+		Step:    int(word >> 6 & 0xfff),
 		Life:    int(word >> 4 & 3),
 		Attempt: int(word & 15),
 	}

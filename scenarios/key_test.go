@@ -16,14 +16,14 @@ func TestSiphash(t *testing.T) {
 func TestKeys(t *testing.T) {
 	intents := []Intent{
 		{},
-		{ID{4095, 1<<32 - 1}, 255, 3, 15},
+		{ID{4095, 1<<32 - 1}, 4095, 3, 15},
 		{ID{17, 3}, 6, 0, 0},
 		{ID{2048, 1 << 31}, UserStep, 0, 1},
 	}
 	d := newDraws(9)
 	for i := range 2000 {
 		x := at(d, 0, i, 0, 1)
-		intents = append(intents, Intent{ID{Slot(x & 4095), uint32(x >> 12)}, int(x >> 44 & 255), int(x >> 52 & 3), int(x >> 54 & 15)})
+		intents = append(intents, Intent{ID{Slot(x & 4095), uint32(x >> 12)}, int(x >> 44 & 4095), int(x >> 56 & 3), int(x >> 58 & 15)})
 	}
 	seen := map[UUID]bool{}
 	for i, want := range intents {

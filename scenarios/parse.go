@@ -109,8 +109,9 @@ func (r *reader) crowd(f field) Crowd {
 		Process:  Poisson,
 		Personas: []Weight{{"patient", 1}},
 		Journeys: []Weight{{"order", 1}},
+		Turns:    Spread{3, 3}, // "usually 2-3 turns to payment"
 	}
-	fields := r.mapping(f, "shoppers", "arrivals", "stages", "personas", "journeys", "think")
+	fields := r.mapping(f, "shoppers", "arrivals", "stages", "personas", "journeys", "think", "turns")
 	r.count(fields["shoppers"], &crowd.Shoppers)
 	arrivals := r.mapping(fields["arrivals"], "process")
 	r.text(arrivals["process"], &crowd.Process)
@@ -122,7 +123,23 @@ func (r *reader) crowd(f field) Crowd {
 	think := r.mapping(fields["think"], "median", "p90")
 	r.duration(think["median"], &crowd.Think.Median)
 	r.duration(think["p90"], &crowd.Think.P90)
+	r.spread(fields["turns"], &crowd.Turns)
 	return crowd
+}
+
+// spread reads a number, or its median and p90.
+func (r *reader) spread(f field, to *Spread) {
+	switch f.node.(type) {
+	case nil:
+	case *ast.MappingNode, *ast.MappingValueNode:
+		*to = Spread{}
+		fields := r.mapping(f, "median", "p90")
+		r.count(fields["median"], &to.Median)
+		r.count(fields["p90"], &to.P90)
+	default:
+		r.count(f, &to.Median)
+		to.P90 = to.Median
+	}
 }
 
 func (r *reader) stage(f field) Stage {

@@ -205,7 +205,7 @@ func (p *Plan) Warnings() []string {
 	var longest time.Duration
 	var journey string
 	for _, w := range p.Campaign.Crowd.Journeys {
-		steps := len(script(w.Name))
+		steps := len(script(w.Name, int(p.Campaign.Crowd.Turns.Median)))
 		if d := pace(p.think.mean(), p.Factors.Pace) * time.Duration(steps-1); w.Share > 0 && d > longest {
 			longest, journey = d, w.Name
 		}

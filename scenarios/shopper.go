@@ -51,7 +51,7 @@ func (s Shopper) As(persona, journey string) (Shopper, error) {
 		s.Persona = preset.paced(s.plan.Factors.Pace)
 	}
 	if journey != "" {
-		if script(journey) == nil {
+		if script(journey, 1) == nil {
 			return s, fmt.Errorf("there is no journey %q\nhint: %s", clip(journey, 60), didYouMean(journey, Journeys()))
 		}
 		s.Journey = journey

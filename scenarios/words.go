@@ -39,21 +39,54 @@ var goods = [...]good{
 	{"dumplings-1", [...]string{"韭菜猪肉水饺", "pork and chive dumplings"}},
 }
 
-// turns is how many exchanges a scripted conversation has: browse, choose,
-// confirm ("usually 2-3 turns to payment").
-const turns = 3
+// maxTurns bounds a conversation: a key has room for 64 places in a journey.
+const maxTurns = 50
 
-// phrases holds the lines of each turn; {item} and {n} are filled in.
-var phrases = [languages][turns][]string{
+// A part is what a line of a conversation is for.
+type part int
+
+const (
+	browse part = iota
+	choose
+	confirm
+	ask // between browse and choose, in a conversation of more than three
+	parts
+)
+
+// turns returns how many exchanges the shopper's conversation has.
+func (s Shopper) turns() int {
+	return s.plan.Campaign.Crowd.Turns.quantile(s.plan.draws.unit(s.ID, 0, forTurns), maxTurns)
+}
+
+// part returns what the shopper's line in a turn is for; beyond the last it is
+// the last. Who says one thing only says what it wants.
+func (s Shopper) part(turn int) part {
+	switch left := s.turns() - 1 - turn; {
+	case turn == 0 && left <= 0:
+		return choose
+	case turn == 0:
+		return browse
+	case left <= 0:
+		return confirm
+	case left == 1:
+		return choose
+	}
+	return ask
+}
+
+// phrases holds the lines of each part; {item} and {n} are filled in.
+var phrases = [languages][parts][]string{
 	chinese: {
 		{"附近有什么{item}推荐吗？", "帮我看看有没有{item}", "想喝点什么，{item}有吗？", "今天有{item}的活动吗？"},
 		{"就要{item}，{n}份，少糖", "第一家的{item}来{n}份", "选{item}，要{n}份，送到家"},
 		{"好的，用免单卡下单吧", "确认，帮我领券然后付款", "可以，就这样下单"},
+		{"还有别的{item}吗？", "哪家的{item}离我最近？", "{item}多久能送到？", "{n}份{item}一共多少钱？"},
 	},
 	english: {
 		{"Is there a place nearby with {item}?", "Show me some {item}, please.", "I'd like {item}. What do you have?", "Any offers on {item} today?"},
 		{"The {item} then, {n} of them, less sugar.", "{n} × {item} from the first shop.", "I'll take {item}, {n}, delivered to my place."},
 		{"Yes, use the free-order card and place the order.", "Confirmed. Claim the coupon for me and pay.", "Fine, order it."},
+		{"Are there other kinds of {item}?", "Which place with {item} is closest?", "How long until the {item} is here?", "What do {n} × {item} come to?"},
 	},
 }
 
@@ -94,9 +127,10 @@ func (s Shopper) item() Item {
 // say returns the shopper's line in a turn, from 0; beyond the last it repeats
 // the last.
 func (s Shopper) say(turn int) string {
-	turn = min(turn, turns-1)
-	lines := phrases[s.language()][turn]
-	if s.Journey == "repeat" && turn == turns-1 {
+	turn = min(turn, s.turns()-1)
+	part := s.part(turn)
+	lines := phrases[s.language()][part]
+	if s.Journey == "repeat" && part == confirm {
 		lines = fullPrice[s.language()]
 	}
 	line := lines[s.plan.draws.below(len(lines), s.ID, turn, forPhrase)]
