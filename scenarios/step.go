@@ -47,10 +47,12 @@ type Step struct {
 	FirstToken time.Duration // patience until the first content of a turn; 0 means as Answer
 	Answer     time.Duration // patience for the whole answer
 
-	Say     string // a turn: the user's line
-	Session string // update, delegate, complete, read: the checkout's id
-	Coupon  string // create, update, complete: the code to apply; empty without one
-	Item    Item   // create, update, and complete of protocol HTTP: what is bought
+	Say     string       // a turn: the user's line
+	Offer   bool         // a turn: the assistant may call tools
+	Tools   []ToolResult // a turn: what the calls of the last answer gave; the user says nothing then, unless there is a line
+	Session string       // update, delegate, complete, read: the checkout's id
+	Coupon  string       // create, update, complete: the code to apply; empty without one
+	Item    Item         // create, update, and complete of protocol HTTP: what is bought
 
 	Token    string // complete: what paying was delegated to, if it was
 	Amount   int64  // delegate: what may be taken at most, minor units
@@ -78,6 +80,7 @@ type Result struct {
 	LastToken  time.Time
 	End        time.Time // last byte of the answer, or when the step was given up
 	Tokens     int
+	Calls      []ToolCall // a turn that is OK: what the assistant wants done, in its order
 
 	RetryAfter time.Duration // what the backend asked for; 0 if it did not say
 	Coupon     string        // claim: the coupon's id
@@ -87,6 +90,27 @@ type Result struct {
 	Redeemed   string        // update, complete: the code that stands as applied
 	Amount     int64         // create, update, complete: the total, minor units
 	Currency   string        // of the amount, ISO 4217 in capitals; empty: no total was told
+}
+
+// A Tool is something that an assistant may have the shopper's agent do.
+type Tool struct {
+	Name        string
+	Description string // for the model
+	Parameters  string // JSON Schema of the arguments
+}
+
+// A ToolCall is a tool that the assistant wants used. The arguments are text as
+// the model wrote it: meant to be a JSON object, and not always one.
+type ToolCall struct {
+	ID        string // unique in its conversation; its result names it
+	Name      string
+	Arguments string
+}
+
+// A ToolResult is what a call gave, for the assistant.
+type ToolResult struct {
+	CallID  string
+	Content string
 }
 
 // A Journey walks a shopper from step to step. It is pure: the same results

@@ -15,9 +15,10 @@ import (
 // An answer is gathered piece by piece.
 type answer struct {
 	text   []byte // the content so far, still escaped as in JSON
-	calls  bool   // it calls tools
+	calls  []call // of tools
+	argued int    // bytes of them
 	no     bool   // it came as a refusal, in the field that is there for it
-	deltas int    // with content
+	deltas int    // with content, or of a call
 	tokens int    // as the backend counts; 0 if it does not say
 	finish string // the reason; empty until it came
 	done   bool   // the stream said so, or the whole came at once
@@ -64,7 +65,7 @@ func (a *answer) take(data []byte, at time.Time) bool {
 		return false
 	}
 	a.finished(choice)
-	if content := delta.Get("content"); content.Type == gjson.String && a.finish == "" && !a.no && !a.calls && !usage.Exists() {
+	if content := delta.Get("content"); content.Type == gjson.String && a.finish == "" && !a.no && len(a.calls) == 0 && !usage.Exists() {
 		a.around.learn(data, content)
 	}
 	return true
@@ -102,15 +103,11 @@ func (a *answer) message(m gjson.Result, at time.Time) bool {
 	if refusal.Str != "" {
 		a.no = true
 	}
-	call := m.Get("tool_calls.0.function.arguments").Str != ""
-	if len(content.Raw) > 2 {
-		a.say([]byte(content.Raw[1:len(content.Raw)-1]), at)
-	}
-	if refusal.Str != "" || call {
-		a.calls = a.calls || call
+	a.say([]byte(inside(content)), at)
+	if refusal.Str != "" {
 		a.token(at)
 	}
-	return true
+	return a.callTools(m.Get("tool_calls"), at)
 }
 
 // say takes content, still escaped.
@@ -171,8 +168,14 @@ func (a *answer) verdict(last time.Time) scenarios.Result {
 		r.Outcome, r.Why = results.Refused, "a refusal"
 	case a.finish == "content_filter":
 		r.Outcome, r.Why = results.Refused, "finish_reason content_filter"
-	case len(a.text) == 0 && !a.calls:
+	case len(a.text) == 0 && len(a.calls) == 0:
 		r.Outcome, r.Why = results.Malformed, "an empty answer"
+	case len(a.calls) > 0:
+		if r.Outcome, r.Why = results.OK, broken(a.calls); r.Why != "" {
+			r.Outcome = results.Malformed
+		} else {
+			r.Calls = called(a.calls)
+		}
 	default:
 		r.Outcome = results.OK
 		if phrase := refusal(a.text); phrase != "" {

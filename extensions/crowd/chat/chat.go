@@ -20,15 +20,17 @@ import (
 
 // OpenAI carries out turns. It is shared by all shoppers.
 type OpenAI struct {
-	path string
-	head []byte // of the body, up to the first message
+	path    string
+	head    []byte // of the body, up to the first message
+	offered []byte // what follows the last one, when the step offers tools
 }
 
-// New returns the protocol for an endpoint; its path and model are used.
-func New(e scenarios.Endpoint) *OpenAI {
+// New returns the protocol for an endpoint; its path and model are used. Steps
+// that offer tools offer these.
+func New(e scenarios.Endpoint, tools ...scenarios.Tool) *OpenAI {
 	head := gjson.AppendJSONString([]byte(`{"model":`), e.Model)
 	head = append(head, `,"stream":true,"stream_options":{"include_usage":true},"messages":[`...)
-	return &OpenAI{path: strings.TrimSuffix(e.Path, "/") + "/chat/completions", head: head}
+	return &OpenAI{path: strings.TrimSuffix(e.Path, "/") + "/chat/completions", head: head, offered: offer(tools)}
 }
 
 // maxBody is how much of an answer that is no stream is read.
@@ -42,10 +44,14 @@ func (o *OpenAI) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenari
 	if first == 0 || first > step.Answer {
 		first = step.Answer
 	}
-	said := appendSaid(nil, len(s.History) > 0, step.Say)
+	said := appendSaid(nil, len(s.History) > 0, step)
+	tail := closed
+	if step.Offer {
+		tail = o.offered
+	}
 	resp, err := c.Do(&wire.Request{
 		Method: "POST", Path: o.path, Header: s.Header, Extra: extra(step),
-		Body:  [][]byte{o.head, s.History, said, []byte("]}")},
+		Body:  [][]byte{o.head, s.History, said, tail},
 		First: start.Add(first), Deadline: start.Add(step.Answer),
 	})
 	a := answer{}
@@ -71,9 +77,7 @@ func (o *OpenAI) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenari
 	result := a.verdict(resp.At)
 	if result.Outcome == results.OK {
 		s.History = append(s.History, said...)
-		s.History = append(s.History, `,{"role":"assistant","content":"`...)
-		s.History = append(s.History, a.text...)
-		s.History = append(s.History, `"}`...)
+		s.History = a.remember(s.History)
 	}
 	return result
 }
@@ -86,13 +90,38 @@ func extra(step scenarios.Step) []byte {
 	return wire.TraceParent(b, step.Key, step.Attempt)
 }
 
-// appendSaid appends the user's line as a message.
-func appendSaid(b []byte, more bool, line string) []byte {
+// closed follows the last message where no tools are offered.
+var closed = []byte("]}")
+
+// appendSaid appends what is new in the conversation as messages: what tools
+// gave, and the user's line if there is one.
+func appendSaid(b []byte, more bool, step scenarios.Step) []byte {
+	for _, t := range step.Tools {
+		b = appendResult(b, more, t)
+		more = true
+	}
+	if step.Say == "" && len(step.Tools) > 0 {
+		return b
+	}
 	if more {
 		b = append(b, ',')
 	}
 	b = append(b, `{"role":"user","content":`...)
-	b = gjson.AppendJSONString(b, line)
+	b = gjson.AppendJSONString(b, step.Say)
+	return append(b, '}')
+}
+
+// remember appends the answer as a message, after the user's.
+func (a *answer) remember(b []byte) []byte {
+	b = append(b, `,{"role":"assistant","content":`...)
+	if len(a.text) == 0 {
+		b = append(b, "null"...)
+	} else {
+		b = append(b, '"')
+		b = append(b, a.text...)
+		b = append(b, '"')
+	}
+	b = appendCalls(b, a.calls)
 	return append(b, '}')
 }
 

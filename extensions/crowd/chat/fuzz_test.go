@@ -32,6 +32,7 @@ func FuzzAnswer(f *testing.F) {
 		data(role, delta("好的"), stop, usage, done), data(delta("a")), data(done), data(failed("x")),
 		data(delta(`\u6d3b\ud83c`), delta(`\udf75`), stop), answered("好", `"stop"`), failed("slow_down"), "", "data:",
 		data(`{"choices":[{"delta":{"content":"a","content":"b\"}`),
+		data(calls(`{"index":0,"id":"c\"1","function":{"name":"pay","arguments":"{\"a\":"}}`), calls(`{"index":0,"function":{"arguments":"\ud83c"}}`), stop, done),
 	} {
 		f.Add(body, true)
 		f.Add(body, false)
