@@ -33,7 +33,10 @@ var (
 	ScheduleLag     = &Metric{"schedule_lag", Trend, "s", "the generator's own delay: from a step's intended time to its actual start", "", []string{"stage"}}
 	JourneyDuration = &Metric{"journey_duration", Trend, "s", "from a shopper's arrival to its end, think times included", "", []string{"stage", "outcome"}}
 
+	LateResponse = &Metric{"late_response", Trend, "s", "response time of a step of a shopper whom the fleet itself made late: from when the fleet let it go on to the last byte", "", []string{"stage", "step", "outcome"}}
+
 	ShoppersLaunched = &Metric{"shoppers_launched", Counter, "shoppers", "shoppers that arrived", "", []string{"stage"}}
+	ShoppersLate     = &Metric{"shoppers_late", Counter, "shoppers", "shoppers whom the fleet itself made late, when a worker was lost or heard nothing; their times are in late_response alone", "", []string{"stage"}}
 	ShoppersEnded    = &Metric{"shoppers_ended", Counter, "shoppers", "shoppers that ended, by how", "", []string{"stage", "outcome", "persona", "journey"}}
 	Requests         = &Metric{"requests", Counter, "requests", "requests sent, every attempt counted", "", []string{"stage", "step", "outcome"}}
 	OutputTokens     = &Metric{"output_tokens", Counter, "tokens", "tokens in streamed answers: the backend's own count, or one for each delta where it gives none", "", []string{"stage"}}
@@ -50,8 +53,8 @@ var (
 // Catalogue lists every metric in the order reports show them.
 func Catalogue() []*Metric {
 	return []*Metric{
-		StepDuration, StepServiceTime, TurnTTFT, TurnFirstChunk, TurnTPOT, ScheduleLag, JourneyDuration,
-		ShoppersLaunched, ShoppersEnded, Requests, GeneratorFaults, OutputTokens, Asked, Coupons, Orders,
+		StepDuration, StepServiceTime, TurnTTFT, TurnFirstChunk, TurnTPOT, ScheduleLag, JourneyDuration, LateResponse,
+		ShoppersLaunched, ShoppersLate, ShoppersEnded, Requests, GeneratorFaults, OutputTokens, Asked, Coupons, Orders,
 		OrderSuccess, ClaimSuccess, RequestSuccess,
 	}
 }

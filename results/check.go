@@ -39,6 +39,8 @@ func (s *Snapshot) check() error {
 		first("second", s.Seconds, Second.check),
 		first("ledger entry", s.Ledger, Promise.check),
 		first("example", s.Examples, Example.check),
+		first("applied grant", s.Applied, Applied.check),
+		first("hole", s.Holes, Hole.check),
 	)
 }
 
@@ -115,6 +117,20 @@ func (e Example) check() error {
 	return errors.Join(short("stage", e.Stage, maxName), short("step", e.Step, maxName),
 		short("shopper", e.Shopper, maxID), short("trace", e.Trace, maxID), short("why", e.Why, maxID),
 		short("request", e.Request, maxEvidence), short("response", e.Response, maxEvidence))
+}
+
+func (a Applied) check() error {
+	if !planTime(a.Frontier) {
+		return fmt.Errorf("applied at %v, beyond any plan", a.Frontier)
+	}
+	return nil
+}
+
+func (h Hole) check() error {
+	if h.ID == 0 || !planTime(h.From) || !planTime(h.To) || h.From > h.To {
+		return fmt.Errorf("impossible: %d from %v to %v", h.ID, h.From, h.To)
+	}
+	return nil
 }
 
 func short(what, s string, limit int) error {

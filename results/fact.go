@@ -39,6 +39,7 @@ type Launch struct {
 	Who
 	At   time.Duration // the intended arrival, plan time
 	Hash Sum128        // of what makes this shopper: summed, the load fingerprint
+	Hole uint64        // of a shopper whom the fleet made late: the hole that this launch fills; else 0
 }
 
 // Step says that one request of a journey ended, whatever came of it.
@@ -58,6 +59,8 @@ type Step struct {
 	Tokens     int
 	Answered   bool // the shopper's first turn was answered by this step
 	Own        bool // it failed for want of this machine's own resources
+	Late       bool // the fleet made this shopper late: its times count from its relaunch
+	Held       bool // it became late by this step, which a lapsed lease held back
 
 	Example *Example // evidence, when the engine kept some
 }
@@ -72,6 +75,7 @@ type End struct {
 	Claimed      bool
 	MeantToOrder bool
 	Ordered      bool
+	Late         bool // see Step
 }
 
 // A PromiseKind is what was promised.
@@ -116,12 +120,31 @@ type Skip struct {
 }
 
 // Mark moves the frontier: every owned arrival before it was launched or
-// counted as never started, none from it on was launched. A launch moves it
-// too, just past its own moment. Skips are the arrivals that the mark passes
-// over: they come with it, so that no cut falls between the two.
+// counted as never started, but for those in the holes; none from it on was
+// launched. A launch moves it too, just past its own moment. Skips are the
+// arrivals that the mark passes over: they come with it, so that no cut falls
+// between the two.
 type Mark struct {
 	Frontier time.Duration
 	Skips    []Skip
+	Grant    uint64    // version of the spans that are in force
+	Applied  []Applied // the versions that came into force since the last mark
+	Holes    []Hole    // all there are
+}
+
+// Applied says that spans came into force.
+type Applied struct {
+	Grant    uint64        `cbor:"1,keyasint"` // their version
+	Frontier time.Duration `cbor:"2,keyasint"` // at that moment: what they took away is not launched from here on
+}
+
+// A Hole is a stretch before the frontier whose arrivals are still to come,
+// because they were due when the right to launch them came.
+type Hole struct {
+	ID    uint64        `cbor:"1,keyasint"` // its worker's own, from 1
+	Grant uint64        `cbor:"2,keyasint"` // version of the spans it is in: those that came with it
+	From  time.Duration `cbor:"3,keyasint"` // moves on as it is filled
+	To    time.Duration `cbor:"4,keyasint"`
 }
 
 // Example is one exchange kept as evidence: bounded and redacted.
@@ -139,6 +162,9 @@ type Example struct {
 // Observe implements Fact.
 func (f Launch) Observe(emit func(*Metric, Tags, int64)) {
 	emit(ShoppersLaunched, Tags{Stage: f.Stage}, 1)
+	if f.Hole > 0 {
+		emit(ShoppersLate, Tags{Stage: f.Stage}, 1)
+	}
 }
 
 // Observe implements Fact.
@@ -146,6 +172,22 @@ func (f Step) Observe(emit func(*Metric, Tags, int64)) {
 	full := Tags{Stage: f.Stage, Step: f.Name, Outcome: f.Outcome.String()}
 	stage := Tags{Stage: f.Stage}
 	emit(Requests, full, 1)
+	if f.Tokens > 0 {
+		emit(OutputTokens, stage, int64(f.Tokens))
+	}
+	if f.Answered {
+		emit(Asked, stage, 1)
+	}
+	if f.Own {
+		emit(GeneratorFaults, stage, 1)
+	}
+	if f.Held {
+		emit(ShoppersLate, stage, 1)
+	}
+	if f.Late {
+		emit(LateResponse, full, int64(f.Response))
+		return
+	}
 	emit(StepDuration, full, int64(f.Response))
 	emit(StepServiceTime, full, int64(f.Service))
 	emit(ScheduleLag, stage, int64(f.Lag))
@@ -159,21 +201,15 @@ func (f Step) Observe(emit func(*Metric, Tags, int64)) {
 	if f.PerToken > 0 {
 		emit(TurnTPOT, stage, int64(f.PerToken))
 	}
-	if f.Tokens > 0 {
-		emit(OutputTokens, stage, int64(f.Tokens))
-	}
-	if f.Answered {
-		emit(Asked, stage, 1)
-	}
-	if f.Own {
-		emit(GeneratorFaults, stage, 1)
-	}
 }
 
 // Observe implements Fact.
 func (f End) Observe(emit func(*Metric, Tags, int64)) {
 	stage, outcome := Tags{Stage: f.Stage}, f.Outcome.String()
 	emit(ShoppersEnded, Tags{Stage: f.Stage, Outcome: outcome, Persona: f.Persona, Journey: f.Journey}, 1)
+	if f.Late {
+		return
+	}
 	emit(JourneyDuration, Tags{Stage: f.Stage, Outcome: outcome}, int64(f.Duration))
 	if f.MeantToClaim {
 		emit(ClaimSuccess, stage, bit(f.Claimed))

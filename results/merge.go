@@ -216,6 +216,7 @@ func (m *Merger) Run() *Run {
 			r.Account.Ended[o] = n
 		}
 	}
+	r.Account.Late = r.Count(ShoppersLate, Tags{})
 	for _, w := range m.workers {
 		r.settle(w)
 	}

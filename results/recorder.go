@@ -1,6 +1,7 @@
 package results
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -54,7 +55,7 @@ func (r *Recorder) Add(f Fact) {
 	switch f := f.(type) {
 	case Launch:
 		r.next.Launched++
-		r.next.Frontier = max(r.next.Frontier, f.At+1) // a cut may come before the next mark
+		r.pass(f) // a cut may come before the next mark
 		r.next.Sum = r.next.Sum.Add(f.Hash)
 		r.lines.at(second(f.At)).Launched++
 	case Step:
@@ -82,6 +83,21 @@ func (r *Recorder) Add(f Fact) {
 			r.skips.add(k)
 		}
 		r.next.Frontier = max(r.next.Frontier, f.Frontier)
+		r.next.Grant, r.next.Holes = f.Grant, slices.Clone(f.Holes)
+		r.next.Applied = append(r.next.Applied, f.Applied...)
+	}
+}
+
+// pass moves the frontier past a launch, or the hole that it fills.
+func (r *Recorder) pass(l Launch) {
+	if l.Hole == 0 {
+		r.next.Frontier = max(r.next.Frontier, l.At+1)
+		return
+	}
+	for i := range r.next.Holes {
+		if h := &r.next.Holes[i]; h.ID == l.Hole {
+			h.From = min(max(h.From, l.At+1), h.To)
+		}
 	}
 }
 
@@ -111,7 +127,7 @@ func (r *Recorder) Cut(seq uint64, at time.Duration, h Health) Snapshot {
 	r.table.reset()
 	clear(r.lines)
 	clear(r.skips)
-	r.next = Snapshot{Frontier: s.Frontier}
+	r.next = Snapshot{Frontier: s.Frontier, Grant: s.Grant, Holes: slices.Clone(s.Holes)}
 	return s
 }
 

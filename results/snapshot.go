@@ -33,6 +33,10 @@ type Snapshot struct {
 	Ledger   []Promise `cbor:"13,keyasint,omitempty"`
 	Examples []Example `cbor:"14,keyasint,omitempty"`
 	Health   Health    `cbor:"15,keyasint,omitempty"`
+
+	Grant   uint64    `cbor:"16,keyasint,omitempty"` // see Mark
+	Applied []Applied `cbor:"17,keyasint,omitempty"` // since the last cut
+	Holes   []Hole    `cbor:"18,keyasint,omitempty"`
 }
 
 // A Series is what one metric measured under one set of tags.

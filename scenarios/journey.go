@@ -282,7 +282,7 @@ func (w *walk) step(think time.Duration) Step {
 func (w *walk) request(kind StepKind, number int, think time.Duration) Step {
 	return Step{
 		Kind: kind, Index: w.index, Attempt: w.intent.attempt, Think: think,
-		Key:    Key(w.shopper.plan.Campaign.Seed, Intent{ID: w.shopper.ID, Step: number, Life: w.life}),
+		Key:    Key(w.shopper.plan.Campaign.Seed, Intent{ID: w.shopper.ID, Step: number, Life: w.life, Attempt: w.shopper.Attempt}),
 		User:   w.shopper.account(w.account()),
 		Answer: w.shopper.Persona.Answer,
 	}

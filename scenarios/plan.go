@@ -132,7 +132,8 @@ func (p *Plan) share(id ID) uint64 {
 	return p.draws.bits(id, 0, forArrival)
 }
 
-func (p *Plan) at(id ID) Mark {
+// At returns the moment at which a shopper is due.
+func (p *Plan) At(id ID) Mark {
 	u := p.share(id)
 	return p.curve.segment(u).at(u)
 }
@@ -141,7 +142,7 @@ func (p *Plan) at(id ID) Mark {
 func (p *Plan) Count(s Slot, from, to Mark) int {
 	count := 0
 	for n := range p.count(s) {
-		if at := p.at(ID{s, n}); from <= at && at < to {
+		if at := p.At(ID{s, n}); from <= at && at < to {
 			count++
 		}
 	}

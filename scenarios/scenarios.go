@@ -42,8 +42,15 @@ type Arrival struct {
 }
 
 // A Span is an owned stretch of a slot: the arrivals in [From, To) are its
-// owner's to launch.
+// owner's to launch. Attempt is 0 unless an owner before this one may have
+// launched them too and can't say so any more; it enters their keys and nothing
+// else of them.
 type Span struct {
-	Slot     Slot `json:"slot" cbor:"1,keyasint"`
-	From, To Mark
+	Slot    Slot  `json:"slot" cbor:"1,keyasint"`
+	From    Mark  `json:"from_ns" cbor:"2,keyasint"`
+	To      Mark  `json:"to_ns" cbor:"3,keyasint"`
+	Attempt uint8 `json:"attempt,omitempty" cbor:"4,keyasint,omitempty"`
 }
+
+// MaxAttempt is the last attempt that a key can carry.
+const MaxAttempt = 15

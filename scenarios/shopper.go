@@ -18,6 +18,7 @@ type Shopper struct {
 	Persona Persona
 	Journey string
 	User    UUID
+	Attempt int // times that its slot had another owner who may have launched it; see Intent
 
 	plan *Plan
 }
