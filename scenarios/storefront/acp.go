@@ -340,7 +340,7 @@ func (n *note) renderACP(b []byte) []byte {
 		return n.renderMessage(b, "warning", n.Code)
 	}
 	switch n.Code {
-	case "payment_declined":
+	case "payment_declined", "out_of_stock":
 		return n.renderMessage(b, "error", n.Code)
 	case "discount_code_invalid":
 		return n.renderMessage(b, "error", "coupon_invalid")
@@ -352,7 +352,7 @@ func (n *note) renderACP(b []byte) []byte {
 
 // renderACPEarly appends a message with one of the few codes of the first version.
 func (n *note) renderACPEarly(b []byte) []byte {
-	if n.Code == "payment_declined" {
+	if n.Code == "payment_declined" || n.Code == "out_of_stock" {
 		return n.renderMessage(b, "error", n.Code)
 	}
 	return n.renderMessage(b, "error", "invalid")

@@ -14,8 +14,8 @@ const (
 )
 
 // speak returns what the assistant says to a, in pieces. It knows the
-// catalogue, remembers what the user spoke of, and goes along in three turns:
-// offer, sum up, take the order.
+// catalogue and what the user owes, remembers what the user spoke of, and goes
+// along in three turns: offer, sum up, take the order.
 func speak(a *ask) []string {
 	said := a.lines[len(a.lines)-1]
 	place := -1
@@ -29,38 +29,74 @@ func speak(a *ask) []string {
 			break
 		}
 	}
-	if strings.ContainsFunc(said, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
-		return pieces(speakChinese(len(a.lines), place, count))
+	words := &english
+	if isChinese(said) {
+		words = &chinese
 	}
-	return pieces(speakEnglish(len(a.lines), place, count))
+	if place < 0 {
+		return pieces(words.lost)
+	}
+	it, each := &catalogue[place], price(place, a.user)
+	text := words.turns[it.kind][min(len(a.lines), 3)-1]
+	text = strings.ReplaceAll(text, "{item}", words.title(it))
+	text = strings.ReplaceAll(text, "{n}", strconv.FormatInt(count, 10))
+	text = strings.ReplaceAll(text, "{each}", yuan(each))
+	return pieces(strings.ReplaceAll(text, "{sum}", yuan(each*count)))
 }
 
-func speakChinese(turn, place int, count int64) string {
-	if place < 0 {
-		return "今天的热门有珍珠奶茶、生椰拿铁和满杯百香果茶，您想要哪一种？告诉我名称和份数就可以。"
-	}
-	it := catalogue[place]
-	switch turn {
-	case 1:
-		return "有的，附近的小满茶铺有" + it.chinese + "，每份" + yuan(it.price) + "元，大约三十分钟送到，需要几份？"
-	case 2:
-		return "好的，" + it.chinese + strconv.FormatInt(count, 10) + "份，共" + yuan(it.price*count) + "元，送到您的默认地址，可以使用免单卡，确认下单吗？"
-	}
-	return "收到，正在为您领取免单卡并提交订单：" + it.chinese + strconv.FormatInt(count, 10) + "份，付款后店铺马上开始制作。"
+// phrases are what the assistant says in a language.
+type phrases struct {
+	title func(*item) string
+	lost  string              // when nothing for sale was spoken of
+	turns [bill + 1][3]string // by what it is about
 }
 
-func speakEnglish(turn, place int, count int64) string {
-	if place < 0 {
-		return "Popular today are pearl milk tea, coconut latte and passion fruit tea, all from shops near you. Which of them would you like, and how many shall I put down?"
-	}
-	it := catalogue[place]
-	switch turn {
-	case 1:
-		return "Yes, Little Harvest Tea House near you has " + it.english + " for " + yuan(it.price) + " yuan each, and delivery takes about thirty minutes. How many would you like me to order?"
-	case 2:
-		return "Good, that is " + strconv.FormatInt(count, 10) + " × " + it.english + " for " + yuan(it.price*count) + " yuan, delivered to your usual address. A free-order card can be used with it. Shall I go ahead?"
-	}
-	return "Thank you. I am claiming the free-order card for you and placing the order for " + strconv.FormatInt(count, 10) + " × " + it.english + " now; the shop starts as soon as it is paid."
+func isChinese(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Han, r) })
+}
+
+var chinese = phrases{
+	title: func(it *item) string { return it.chinese },
+	lost:  "今天的热门有珍珠奶茶、生椰拿铁和满杯百香果茶，您想要哪一种？告诉我名称和份数就可以。",
+	turns: [...][3]string{
+		goods: {
+			"有的，附近的小满茶铺有{item}，每份{each}元，大约三十分钟送到，需要几份？",
+			"好的，{item}{n}份，共{sum}元，送到您的默认地址，可以使用免单卡，确认下单吗？",
+			"收到，正在为您领取免单卡并提交订单：{item}{n}份，付款后店铺马上开始制作。",
+		},
+		seats: {
+			"有的，今晚的{item}还有位子，每份{each}元，订好之后凭订单号入场，您需要订几份？",
+			"好的，今晚的{item}{n}份，共{sum}元，付款之后位子就为您留好了，确认预订吗？",
+			"收到，正在为您预订今晚的{item}{n}份，付款之后就可以凭订单号入场了，祝您愉快。",
+		},
+		bill: {
+			"帮您查到了本期的{item}，应缴金额是{each}元，账单缴清之后不能重复缴，现在就缴吗？",
+			"收到，正在为您缴清本期的{item}，金额{each}元，付款之后请留意到账的通知。",
+			"收到，正在为您缴清本期的{item}，金额{each}元，付款之后请留意到账的通知。",
+		},
+	},
+}
+
+var english = phrases{
+	title: func(it *item) string { return it.english },
+	lost:  "Popular today are pearl milk tea, coconut latte and passion fruit tea, all from shops near you. Which of them would you like, and how many shall I put down?",
+	turns: [...][3]string{
+		goods: {
+			"Yes, Little Harvest Tea House near you has {item} for {each} yuan each, and delivery takes about thirty minutes. How many would you like me to order?",
+			"Good, that is {n} × {item} for {sum} yuan, delivered to your usual address. A free-order card can be used with it. Shall I go ahead?",
+			"Thank you. I am claiming the free-order card for you and placing the order for {n} × {item} now; the shop starts as soon as it is paid.",
+		},
+		seats: {
+			"Yes, there is still room tonight: {item} for {each} yuan each, and the number of your order lets you in. How many would you like me to book?",
+			"Good, that is {n} × {item} for {sum} yuan tonight. The seats are yours as soon as they are paid. Shall I go ahead and book them?",
+			"Thank you. I am booking {n} × {item} for tonight; once it is paid, the number of your order is all you need to be let in.",
+		},
+		bill: {
+			"I have looked it up: your {item} for this month comes to {each} yuan, and it can be paid once. Would you like me to pay it for you now?",
+			"Thank you. I am paying your {item} of {each} yuan in full now; you will hear from the company as soon as the money is there.",
+			"Thank you. I am paying your {item} of {each} yuan in full now; you will hear from the company as soon as the money is there.",
+		},
+	},
 }
 
 // yuan writes an amount of fen as people do.

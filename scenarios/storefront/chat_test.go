@@ -146,11 +146,15 @@ func TestAssistant(t *testing.T) {
 		{[]string{"Any offers on AMERICANO today?"}, []string{"americano", "9 yuan"}},
 		{[]string{"今天有美式咖啡的活动吗？", "就要美式咖啡，3份，少糖"}, []string{"美式咖啡3份", "27元"}},
 		{[]string{"I'd like red bean bun.", "2 × it from the first shop.", "Fine, order it."}, []string{"2 × red bean bun"}},
+		{[]string{"今晚有电影票吗？"}, []string{"晚场电影票", "45元"}},
+		{[]string{"Is there a hotpot table tonight?", "2 please."}, []string{"2 × hotpot table", "176 yuan"}},
+		{[]string{"帮我查一下电费"}, []string{"电费账单", yuan(price(find("bill-power"), "ann")) + "元"}},
+		{[]string{"How much is my phone bill?", "Pay it."}, []string{"paying your phone bill of " + yuan(price(find("bill-phone"), "ann"))}},
 		{[]string{"what is the weather?"}, []string{"pearl milk tea"}},
 		{[]string{"你好"}, []string{"珍珠奶茶"}},
 		{[]string{""}, []string{"Popular"}},
 	} {
-		said := speak(&ask{lines: tt.lines})
+		said := speak(&ask{user: "ann", lines: tt.lines})
 		text := strings.Join(said, "")
 		for _, w := range tt.want {
 			if !strings.Contains(text, w) {

@@ -141,7 +141,7 @@ func validate(t *testing.T, c *jsonschema.Compiler, schema, document string) {
 // What these tests send and what the storefront answers are as UCP publishes.
 func TestConformance(t *testing.T) {
 	answers := ucpSchemas(t, "")
-	each(t, Options{}, func(t *testing.T, url string) {
+	each(t, Options{Seats: 2}, func(t *testing.T, url string) {
 		validate(t, answers, profileSchema, call{method: "GET", path: "/.well-known/ucp"}.ok(t, url, 200).Get("ucp").Raw)
 		card := claimOf("u", "r").ok(t, url, 200).Get("coupon_id").Str
 		for _, tt := range []struct {
@@ -157,7 +157,10 @@ func TestConformance(t *testing.T) {
 			{"complete", call{"POST", "/chk_1/complete", "u", "k5", benchPayment}, 200, checkoutSchema},
 			{"complete", call{"POST", "/chk_1/complete", "u", "k6", benchPayment}, 200, checkoutSchema},
 			{"", call{"GET", "/chk_1", "u", "", ""}, 200, checkoutSchema},
-			{"", call{"GET", "/chk_2", "u", "", ""}, 200, noSessionSchema},
+			{"create", call{"POST", "", "u", "k8", ticketsFor("film-1", 3)}, 200, noSessionSchema},
+			{"create", call{"POST", "", "u", "k9", ticketsFor("bill-power", 1)}, 201, checkoutSchema},
+			{"update", call{"PUT", "/chk_2", "u", "k10", ticketsFor("film-1", 3)}, 200, checkoutSchema},
+			{"", call{"GET", "/chk_3", "u", "", ""}, 200, noSessionSchema},
 			{"", call{"POST", "/chk_1/cancel", "u", "k7", ""}, 200, checkoutSchema},
 		} {
 			if tt.operation != "" {

@@ -16,6 +16,7 @@ func (f *fault) Error() string { return f.param + ": " + f.what }
 
 // An ask is a chat request, decoded.
 type ask struct {
+	user   string // who asks; empty if they do not say
 	model  string
 	stream bool
 	usage  bool     // the usage is wanted at the end of the stream

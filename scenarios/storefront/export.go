@@ -74,6 +74,24 @@ func (f *face) bookedSummary(w http.ResponseWriter, r *http.Request) {
 			b = append(b, `":`...)
 			b = strconv.AppendInt(b, n.value, 10)
 		}
+		b = append(b, `},"bills":`...)
+		b = strconv.AppendInt(b, s.bills, 10)
+		b = append(b, `,"seats":{`...)
+		for _, it := range catalogue {
+			if it.kind != seats {
+				continue
+			}
+			if b[len(b)-1] != '{' {
+				b = append(b, ',')
+			}
+			b = append(b, '"')
+			b = append(b, it.id...)
+			b = append(b, `":{"of":`...)
+			b = strconv.AppendInt(b, f.options.Seats, 10)
+			b = append(b, `,"sold":`...)
+			b = strconv.AppendInt(b, s.seats[it.id], 10)
+			b = append(b, '}')
+		}
 		return append(b, "}}\n"...)
 	})
 }

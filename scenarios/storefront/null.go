@@ -71,6 +71,14 @@ type memory struct {
 	orders   []order
 	answers  map[string]kept
 	redeemed int64
+	sold     map[int]int64 // seats, by item
+	paid     map[settled]bool
+}
+
+// settled is a bill of a user, paid.
+type settled struct {
+	item int
+	user string
 }
 
 // kept is the answer that an idempotency key stands for. The session is shared
@@ -82,7 +90,7 @@ type kept struct {
 }
 
 func newMemory(o Options) *memory {
-	return &memory{options: o, claims: map[string]int64{}, perUser: map[string]int64{}, answers: map[string]kept{}}
+	return &memory{options: o, claims: map[string]int64{}, perUser: map[string]int64{}, answers: map[string]kept{}, sold: map[int]int64{}, paid: map[settled]bool{}}
 }
 
 // Claim implements coupons.
@@ -173,7 +181,10 @@ func (m *memory) Coupons(_ context.Context, yield func(coupon) error) error {
 func (m *memory) Summary(context.Context) (summary, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := summary{orders: int64(len(m.orders)), issued: int64(len(m.issued)), redeemed: m.redeemed}
+	s := summary{orders: int64(len(m.orders)), issued: int64(len(m.issued)), redeemed: m.redeemed, bills: int64(len(m.paid)), seats: map[string]int64{}}
+	for place, n := range m.sold {
+		s.seats[catalogue[place].id] = n
+	}
 	for _, o := range m.orders {
 		s.amount += o.amount
 	}
@@ -207,6 +218,16 @@ func (l memoryLedger) redeem(number int64, _ *session) (bool, error) {
 	return true, nil
 }
 
+func (l memoryLedger) left(item int, user string) (int64, error) {
+	switch {
+	case catalogue[item].kind == seats:
+		return l.options.Seats - l.sold[item], nil
+	case l.paid[settled{item, user}]:
+		return 0, nil
+	}
+	return 1, nil
+}
+
 func (l memoryLedger) save(s *session) error {
 	if s.Number == 0 {
 		s.Number = int64(len(l.sessions)) + 1
@@ -214,8 +235,17 @@ func (l memoryLedger) save(s *session) error {
 	}
 	saved := *s
 	l.sessions[s.Number-1] = &saved
-	if s.Status == completed {
-		l.memory.orders = append(l.orders, s.order())
+	if s.Status != completed {
+		return nil
+	}
+	l.memory.orders = append(l.orders, s.order())
+	for _, line := range s.Lines {
+		switch catalogue[line.Item].kind {
+		case seats:
+			l.sold[line.Item] += line.Quantity
+		case bill:
+			l.paid[settled{line.Item, s.User}] = true
+		}
 	}
 	return nil
 }

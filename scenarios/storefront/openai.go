@@ -29,6 +29,7 @@ func (f *face) chat(w http.ResponseWriter, r *http.Request) {
 		f.chatError(w, http.StatusBadRequest, "invalid_request_error", wrong.param, "invalid_value", wrong.what)
 		return
 	}
+	a.user = r.Header.Get("X-User-Id")
 	err = f.shop.chat.Reply(r.Context(), a, &stream{face: f, w: w, r: r, ask: a})
 	if full := (*overload)(nil); errors.As(err, &full) {
 		w.Header().Set("Retry-After", strconv.Itoa(int((full.retryAfter+time.Second-1)/time.Second)))

@@ -1,7 +1,9 @@
 package storefront
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,9 +52,13 @@ type allowance struct {
 type line struct {
 	Item     int   `json:"i"` // place in the catalogue
 	Quantity int64 `json:"q"`
+	Owed     int64 `json:"o,omitempty"` // of a bill: what it is for, fen
 }
 
-func (l line) total() int64 { return catalogue[l.Item].price * l.Quantity }
+// price returns what one of it costs, fen.
+func (l line) price() int64 { return cmp.Or(l.Owed, catalogue[l.Item].price) }
+
+func (l line) total() int64 { return l.price() * l.Quantity }
 
 func (s *session) subtotal() int64 {
 	var sum int64
@@ -99,8 +105,10 @@ type coupon struct {
 
 // A summary is the books in a few numbers.
 type summary struct {
-	orders, amount   int64 // amount in fen
-	issued, redeemed int64 // coupons
+	orders, amount   int64            // amount in fen
+	issued, redeemed int64            // coupons
+	bills            int64            // paid
+	seats            map[string]int64 // sold, by item; what sold none may be left out
 }
 
 // A claim asks for a coupon.
@@ -181,14 +189,23 @@ type note struct {
 // A ledger is what a write sees of the books, and how it changes them. Each
 // design has its own; the caller makes its changes one atomic step.
 type ledger interface {
+	wallet
 	// session returns a session; false if there is none.
 	session(number int64) (session, bool, error)
+	// left returns how many of an item can still be sold to a user. It is not
+	// asked for goods.
+	left(item int, user string) (int64, error)
+	// save keeps s and numbers it if it is new. If s is completed, it books the
+	// order and takes the seats and bills in it, of which there are enough left.
+	save(s *session) error
+}
+
+// A wallet is the coupons that were issued.
+type wallet interface {
 	// coupon returns a coupon; false if there is none.
 	coupon(number int64) (coupon, bool, error)
 	// redeem spends a coupon on the session's order; false if it is spent.
 	redeem(number int64, on *session) (bool, error)
-	// save keeps s, numbers it if it is new, and books the order if it is completed.
-	save(s *session) error
 }
 
 // decide carries out w on the books by the rules of the shop.
@@ -207,10 +224,12 @@ func decide(w *write, books ledger) (answer, error) {
 	}
 	switch w.deed {
 	case replace:
-		lines, missing := resolve(w.lines)
-		if missing != nil {
-			missing.Severity = "recoverable"
-			return answer{s, missing}, nil
+		lines, gone, err := resolve(w, books)
+		if err != nil {
+			return answer{}, err
+		}
+		if gone != nil {
+			return answer{s, gone}, nil
 		}
 		if len(lines) > 0 { // a protocol may have them left out
 			s.Lines = lines
@@ -226,6 +245,9 @@ func decide(w *write, books ledger) (answer, error) {
 	case complete:
 		if w.byToken && (w.token != s.Number || s.Delegated.Most < s.total()) {
 			return answer{s, &note{Code: "payment_declined", Path: "$.payment_data", Content: "the token is for another checkout or for less than the total", Severity: "recoverable"}}, nil
+		}
+		if gone, err := short(s.Lines, s.User, books); err != nil || gone != nil {
+			return answer{s, gone}, err
 		}
 		if s.Coupon != 0 {
 			ok, err := books.redeem(s.Coupon, &s)
@@ -245,15 +267,19 @@ func decide(w *write, books ledger) (answer, error) {
 
 // open makes a new session.
 func open(w *write, books ledger) (answer, error) {
-	lines, missing := resolve(w.lines)
-	if missing != nil {
-		return answer{Failure: missing}, nil
+	lines, gone, err := resolve(w, books)
+	if err != nil {
+		return answer{}, err
+	}
+	if gone != nil {
+		gone.Severity = "unrecoverable" // there is no session to mend
+		return answer{Failure: gone}, nil
 	}
 	s := session{User: w.user, Status: ready, Lines: lines, Codes: w.codes}
 	if err := s.discounted(books); err != nil {
 		return answer{}, err
 	}
-	err := books.save(&s)
+	err = books.save(&s)
 	return answer{Session: s}, err
 }
 
@@ -271,21 +297,8 @@ func notFound() *note {
 	return &note{Code: "not_found", Content: "there is no such checkout session", Severity: "unrecoverable"}
 }
 
-// resolve finds what is wanted in the catalogue, or says what is missing.
-func resolve(lines []wanted) ([]line, *note) {
-	found := make([]line, len(lines))
-	for i, w := range lines {
-		place := find(w.id)
-		if place < 0 {
-			return nil, &note{Code: "item_unavailable", Path: "$.line_items[" + strconv.Itoa(i) + "]", Content: "there is no item with this id", Severity: "unrecoverable"}
-		}
-		found[i] = line{place, w.quantity}
-	}
-	return found, nil
-}
-
 // discounted applies the first code that is a free coupon of the user, and
-// notes what is wrong with the others.
+// notes what is wrong with the others. No coupon pays a bill.
 func (s *session) discounted(books ledger) error {
 	s.Coupon, s.Doubts = 0, nil
 	for i, code := range s.Codes {
@@ -303,6 +316,8 @@ func (s *session) discounted(books ledger) error {
 			doubt("user_ineligible", "the coupon belongs to another user")
 		case c.used:
 			doubt("invalid", "the coupon was spent on another order")
+		case slices.ContainsFunc(s.Lines, func(l line) bool { return catalogue[l.Item].kind == bill }):
+			doubt("invalid", "a bill is paid without a coupon")
 		case s.Coupon == number:
 			doubt("already_applied", "the coupon is applied already")
 		case s.Coupon != 0:

@@ -43,6 +43,8 @@ type Options struct {
 	StockID string // default free-order
 	Stock   int64  // coupons there are; default 10,000,000
 	PerUser int64  // coupons one user can have; default 21
+
+	Seats int64 // of each film, concert and restaurant; default 1,000,000
 }
 
 // withDefaults returns o with its zero fields filled in.
@@ -56,6 +58,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.StockID = cmp.Or(o.StockID, "free-order")
 	o.Stock = cmp.Or(o.Stock, 10_000_000)
 	o.PerUser = cmp.Or(o.PerUser, 21)
+	o.Seats = cmp.Or(o.Seats, 1_000_000)
 	var faults []error
 	for _, n := range []struct {
 		name string
@@ -67,6 +70,7 @@ func (o Options) withDefaults() (Options, error) {
 		{"QueueWait", o.QueueWait < 0},
 		{"Stock", o.Stock < 0},
 		{"PerUser", o.PerUser < 0},
+		{"Seats", o.Seats < 0},
 	} {
 		if n.bad {
 			faults = append(faults, fmt.Errorf("%s must be more than 0", n.name))

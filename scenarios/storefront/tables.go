@@ -38,6 +38,17 @@ CREATE TABLE IF NOT EXISTS orders (
 	amount INTEGER NOT NULL CHECK (amount > 0),
 	at     INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS seats (
+	item  TEXT PRIMARY KEY,
+	seats INTEGER NOT NULL,
+	sold  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS bills (
+	item TEXT NOT NULL,
+	user TEXT NOT NULL,
+	paid INTEGER NOT NULL REFERENCES orders,
+	PRIMARY KEY (item, user)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS answers (
 	key         TEXT PRIMARY KEY,
 	fingerprint BLOB NOT NULL,
@@ -69,6 +80,7 @@ type tables struct {
 	claimed, out               *sql.Stmt
 	sessions, added, changed   *sql.Stmt
 	card, spend, book          *sql.Stmt
+	seats, seat, bills, settle *sql.Stmt
 	answers, answersRemembered *sql.Stmt
 }
 
@@ -87,6 +99,15 @@ func openTables(ctx context.Context, db *sql.DB, o Options) (*tables, error) {
 		o.StockID, o.Stock, o.PerUser); err != nil {
 		return nil, errors.Join(fmt.Errorf("set the stock: %w", err), conn.Close())
 	}
+	for _, it := range catalogue {
+		if it.kind != seats {
+			continue
+		}
+		if _, err := conn.ExecContext(ctx, `INSERT INTO seats (item, seats) VALUES (?, ?)
+			ON CONFLICT (item) DO UPDATE SET seats = excluded.seats`, it.id, o.Seats); err != nil {
+			return nil, errors.Join(fmt.Errorf("set the seats: %w", err), conn.Close())
+		}
+	}
 	for _, s := range []struct {
 		stmt **sql.Stmt
 		text string
@@ -101,6 +122,10 @@ func openTables(ctx context.Context, db *sql.DB, o Options) (*tables, error) {
 		{&t.card, `SELECT user, spent_on IS NOT NULL FROM coupons WHERE id = ?`},
 		{&t.spend, `UPDATE coupons SET spent_on = ? WHERE id = ? AND user = ? AND spent_on IS NULL`},
 		{&t.book, `INSERT INTO orders (id, key, user, coupon, amount, at) VALUES (?, ?, ?, nullif(?, 0), ?, ?)`},
+		{&t.seats, `SELECT seats - sold FROM seats WHERE item = ?`},
+		{&t.seat, `UPDATE seats SET sold = sold + ?1 WHERE item = ?2 AND sold + ?1 <= seats`},
+		{&t.bills, `SELECT count(*) FROM bills WHERE item = ? AND user = ?`},
+		{&t.settle, `INSERT INTO bills (item, user, paid) VALUES (?, ?, ?)`},
 		{&t.answers, `SELECT fingerprint, answer FROM answers WHERE key = ?`},
 		{&t.answersRemembered, `INSERT INTO answers (key, fingerprint, answer) VALUES (?, ?, ?)`},
 	} {
@@ -238,8 +263,42 @@ func (t *tables) save(s *session) error {
 		return err
 	}
 	o := s.order()
-	_, err = t.book.Exec(o.number, o.key, o.user, o.coupon, o.amount, o.at)
-	return err
+	if _, err = t.book.Exec(o.number, o.key, o.user, o.coupon, o.amount, o.at); err != nil {
+		return err
+	}
+	return t.take(s)
+}
+
+// left implements ledger. A transaction sees its own changes, and only one runs.
+func (t *tables) left(item int, user string) (n int64, err error) {
+	it := &catalogue[item]
+	if it.kind == seats {
+		err = t.seats.QueryRow(it.id).Scan(&n)
+		return n, err
+	}
+	err = t.bills.QueryRow(it.id, user).Scan(&n)
+	return 1 - n, err
+}
+
+// take takes the seats and bills of a completed session.
+func (t *tables) take(s *session) error {
+	for _, l := range s.Lines {
+		switch it := &catalogue[l.Item]; it.kind {
+		case seats:
+			r, err := t.seat.Exec(l.Quantity, it.id)
+			if err != nil {
+				return err
+			}
+			if n, err := r.RowsAffected(); err != nil || n != 1 {
+				return errors.Join(fmt.Errorf("sell %d seats of %s: there are not so many left", l.Quantity, it.id), err)
+			}
+		case bill:
+			if _, err := t.settle.Exec(it.id, s.User, s.Number); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Orders implements books.
@@ -281,10 +340,21 @@ func walk(ctx context.Context, db *sql.DB, query string, each func(*sql.Rows) er
 
 // Summary implements books.
 func (j *journal) Summary(ctx context.Context) (s summary, err error) {
-	err = j.db.QueryRowContext(ctx, `SELECT o.n, o.amount, c.n, c.spent FROM
+	err = j.db.QueryRowContext(ctx, `SELECT o.n, o.amount, c.n, c.spent, (SELECT count(*) FROM bills) FROM
 		(SELECT count(*) AS n, coalesce(sum(amount), 0) AS amount FROM orders) o,
 		(SELECT count(*) AS n, count(spent_on) AS spent FROM coupons WHERE stock = ?) c`, j.options.StockID).
-		Scan(&s.orders, &s.amount, &s.issued, &s.redeemed)
+		Scan(&s.orders, &s.amount, &s.issued, &s.redeemed, &s.bills)
+	if err != nil {
+		return s, err
+	}
+	s.seats = map[string]int64{}
+	err = walk(ctx, j.db, `SELECT item, sold FROM seats`, func(rows *sql.Rows) error {
+		var item string
+		var sold int64
+		err := rows.Scan(&item, &sold)
+		s.seats[item] = sold
+		return err
+	})
 	return s, err
 }
 

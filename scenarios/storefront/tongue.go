@@ -172,7 +172,7 @@ func (s *session) appendLines(b []byte, title, price string, total func(b []byte
 		b = append(b, `,"`...)
 		b = append(b, price...)
 		b = append(b, `":`...)
-		b = strconv.AppendInt(b, catalogue[l.Item].price, 10)
+		b = strconv.AppendInt(b, l.price(), 10)
 		b = append(b, `},"quantity":`...)
 		b = strconv.AppendInt(b, l.Quantity, 10)
 		b = append(b, `,"totals":[`...)
