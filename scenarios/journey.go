@@ -18,7 +18,7 @@ func script(journey string, turns int) []StepKind {
 	switch journey {
 	case "order", "bulk-order":
 		return append(steps, Claim, Create, Update, Complete)
-	case "repeat":
+	case "repeat", "booking", "bill":
 		return append(steps, Create, Complete)
 	case "browse":
 		return steps
@@ -27,7 +27,9 @@ func script(journey string, turns int) []StepKind {
 }
 
 // Journeys lists the names a campaign can use.
-func Journeys() []string { return []string{"order", "browse", "bulk-order", "repeat"} }
+func Journeys() []string {
+	return []string{"order", "browse", "bulk-order", "repeat", "booking", "bill"}
+}
 
 // Walk returns the shopper's way through its journey, from the start. Where
 // the target hands out no coupons, claiming and applying one are left out.

@@ -34,7 +34,7 @@ func TestAs(t *testing.T) {
 	if _, err := s.As("pacient", ""); err == nil || !strings.Contains(err.Error(), "hint: did you mean patient") {
 		t.Errorf("an unknown persona: %v", err)
 	}
-	if _, err := s.As("", "booking"); err == nil || !strings.Contains(err.Error(), "hint: known: order, browse, bulk-order, repeat") {
+	if _, err := s.As("", "robbery"); err == nil || !strings.Contains(err.Error(), "hint: known: order, browse, bulk-order, repeat, booking, bill") {
 		t.Errorf("an unknown journey: %v", err)
 	}
 }
@@ -53,6 +53,10 @@ func TestJourneys(t *testing.T) {
 		{"impatient", "order", "", "turn turn turn claim create update complete",
 			Ending{results.OK, true, true, true, true}},
 		{"patient", "browse", "", "turn turn turn", Ending{Outcome: results.OK}},
+		{"patient", "repeat", "", "turn turn turn create complete", Ending{results.OK, false, false, true, true}},
+		{"patient", "booking", "", "turn turn turn create complete", Ending{results.OK, false, false, true, true}},
+		{"patient", "booking", "ok ok ok ok rejected", "turn turn turn create complete", Ending{results.Rejected, false, false, true, false}},
+		{"patient", "bill", "", "turn turn turn create complete", Ending{results.OK, false, false, true, true}},
 		{"patient", "order", "ok ok ok rejected", "turn turn turn claim create complete",
 			Ending{results.OK, true, false, true, true}},
 		{"impatient", "order", "ok ok ok rejected", "turn turn turn claim create complete",

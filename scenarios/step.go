@@ -17,11 +17,12 @@ const (
 	Complete                     // pay: the step that makes the order
 	Delegate                     // before paying, where the protocol has it: have the card made a token for this checkout alone
 	Read                         // look at the checkout, which changes nothing
+	Search                       // look at what is for sale, which changes nothing
 )
 
 var stepNames = [...]string{
 	Turn: "turn", Claim: "claim", Create: "create", Update: "update", Complete: "complete",
-	Delegate: "delegate", Read: "read",
+	Delegate: "delegate", Read: "read", Search: "search",
 }
 
 // String returns the step's name as tags, files and reports spell it.
@@ -50,6 +51,7 @@ type Step struct {
 	Say     string       // a turn: the user's line
 	Offer   bool         // a turn: the assistant may call tools
 	Tools   []ToolResult // a turn: what the calls of the last answer gave; the user says nothing then, unless there is a line
+	Query   string       // search: what for; empty for everything
 	Session string       // update, delegate, complete, read: the checkout's id
 	Coupon  string       // create, update, complete: the code to apply; empty without one
 	Item    Item         // create, update, and complete of protocol HTTP: what is bought
@@ -64,6 +66,14 @@ type Item struct {
 	ID       string
 	Title    string
 	Quantity int
+}
+
+// An Offer is something for sale that a search found.
+type Offer struct {
+	ID       string // of the item, for a checkout
+	Title    string
+	Price    int64  // of one, minor units
+	Currency string // ISO 4217 in capitals
 }
 
 // A Result is what a step came to.
@@ -82,6 +92,7 @@ type Result struct {
 	Tokens     int
 	Calls      []ToolCall // a turn that is OK: what the assistant wants done, in its order
 
+	Offers     []Offer       // search: what was found, the best first
 	RetryAfter time.Duration // what the backend asked for; 0 if it did not say
 	Coupon     string        // claim: the coupon's id
 	Session    string        // create, update, complete: the checkout's id

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -8,9 +9,9 @@ import (
 // Catalogue lists what shoppers ask for and buy, in English. Prices are the
 // backend's business.
 func Catalogue() []Item {
-	items := make([]Item, len(goods))
-	for i, g := range goods {
-		items[i] = Item{ID: g.id, Title: g.title[english], Quantity: 1}
+	var items []Item
+	for _, g := range slices.Concat(goods[:], tickets[:], bills[:]) {
+		items = append(items, Item{ID: g.id, Title: g.title[english], Quantity: 1})
 	}
 	return items
 }
@@ -113,14 +114,18 @@ func (s Shopper) language() language {
 // A launch of the day's campaign ordered forty cups of milk tea.
 const bulk = 40
 
-// item returns what the shopper buys: one thing, seldom two or three of it, or
-// milk tea for the whole office.
+// item returns what the shopper buys: one thing, seldom two or three of it, milk
+// tea for the whole office, or one bill.
 func (s Shopper) item() Item {
 	if s.Journey == "bulk-order" {
 		return Item{ID: goods[0].id, Title: goods[0].title[s.language()], Quantity: bulk}
 	}
-	g := &goods[s.plan.draws.below(len(goods), s.ID, 0, forItem)]
+	wares := s.wares()
+	g := &wares[s.plan.draws.below(len(wares), s.ID, 0, forItem)]
 	quantity := max(1, s.plan.draws.below(10, s.ID, 0, forQuantity)-6)
+	if s.Journey == "bill" {
+		quantity = 1
+	}
 	return Item{ID: g.id, Title: g.title[s.language()], Quantity: quantity}
 }
 
@@ -128,11 +133,7 @@ func (s Shopper) item() Item {
 // the last.
 func (s Shopper) say(turn int) string {
 	turn = min(turn, s.turns()-1)
-	part := s.part(turn)
-	lines := phrases[s.language()][part]
-	if s.Journey == "repeat" && part == confirm {
-		lines = fullPrice[s.language()]
-	}
+	lines := s.lines(s.part(turn))
 	line := lines[s.plan.draws.below(len(lines), s.ID, turn, forPhrase)]
 	item := s.item()
 	line = strings.Replace(line, "{item}", item.Title, 1)

@@ -72,3 +72,33 @@ func TestTurnsAreDrawn(t *testing.T) {
 		t.Errorf("from %d to %d, median %d, p90 %d", all[0], all[len(all)-1], all[5000], all[9000])
 	}
 }
+
+// TestWares: each journey speaks of what it buys, in both languages, and a bill
+// is one.
+func TestWares(t *testing.T) {
+	p := plan(t, small, results.Factors{})
+	prefixes := map[string][]string{"booking": {"film-", "concert-", "table-"}, "bill": {"bill-"}}
+	for journey, want := range prefixes {
+		seen, tongues := map[string]bool{}, map[language]bool{}
+		for i := range 200 {
+			s, err := p.Shopper(ID{Slot(i), 0}).As("", journey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			item := s.item()
+			if !slices.ContainsFunc(want, func(p string) bool { return strings.HasPrefix(item.ID, p) }) || journey == "bill" && item.Quantity != 1 {
+				t.Fatalf("%s buys %+v", journey, item)
+			}
+			for turn := range 3 {
+				line := s.say(turn)
+				if strings.ContainsAny(line, "{}") || turn == 0 && !strings.Contains(line, item.Title) {
+					t.Errorf("%s, turn %d: %q about %s", journey, turn, line, item.Title)
+				}
+			}
+			seen[item.ID], tongues[s.language()] = true, true
+		}
+		if len(seen) < len(want) || len(tongues) != int(languages) {
+			t.Errorf("%s: %v in %v", journey, seen, tongues)
+		}
+	}
+}

@@ -71,7 +71,7 @@ var chinese = phrases{
 		},
 		bill: {
 			"帮您查到了本期的{item}，应缴金额是{each}元，账单缴清之后不能重复缴，现在就缴吗？",
-			"收到，正在为您缴清本期的{item}，金额{each}元，付款之后请留意到账的通知。",
+			"好的，本期的{item}共{each}元，从您的默认账户一次付清，不能使用免单卡，确认缴费吗？",
 			"收到，正在为您缴清本期的{item}，金额{each}元，付款之后请留意到账的通知。",
 		},
 	},
@@ -93,7 +93,7 @@ var english = phrases{
 		},
 		bill: {
 			"I have looked it up: your {item} for this month comes to {each} yuan, and it can be paid once. Would you like me to pay it for you now?",
-			"Thank you. I am paying your {item} of {each} yuan in full now; you will hear from the company as soon as the money is there.",
+			"Good, your {item} for this month is {each} yuan, to be paid at once and from your usual account; no card can be used with it. Shall I pay it?",
 			"Thank you. I am paying your {item} of {each} yuan in full now; you will hear from the company as soon as the money is there.",
 		},
 	},

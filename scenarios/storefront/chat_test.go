@@ -149,7 +149,7 @@ func TestAssistant(t *testing.T) {
 		{[]string{"今晚有电影票吗？"}, []string{"晚场电影票", "45元"}},
 		{[]string{"Is there a hotpot table tonight?", "2 please."}, []string{"2 × hotpot table", "176 yuan"}},
 		{[]string{"帮我查一下电费"}, []string{"电费账单", yuan(price(find("bill-power"), "ann")) + "元"}},
-		{[]string{"How much is my phone bill?", "Pay it."}, []string{"paying your phone bill of " + yuan(price(find("bill-phone"), "ann"))}},
+		{[]string{"How much is my phone bill?", "Yes.", "Pay it."}, []string{"paying your phone bill of " + yuan(price(find("bill-phone"), "ann"))}},
 		{[]string{"what is the weather?"}, []string{"pearl milk tea"}},
 		{[]string{"你好"}, []string{"珍珠奶茶"}},
 		{[]string{""}, []string{"Popular"}},
