@@ -45,7 +45,7 @@ type Launch struct {
 // Step says that one request of a journey ended, whatever came of it.
 type Step struct {
 	Who
-	Name    string // turn, claim, create, update, delegate, complete, …
+	Name    string // turn, claim, create, update, delegate, complete, poll, …
 	Attempt int    // 0 for the first
 	Outcome Outcome
 	At      time.Duration // plan time at which it ended

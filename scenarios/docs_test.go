@@ -208,7 +208,8 @@ func unquoted(cell string) string { return strings.Trim(cell, "`") }
 
 // alike are the keys of operations and rules that are read as those of
 // target.chat.turn and its rejected are.
-var alike = regexp.MustCompile(`^target\.(coupons\.claim|checkout\.(create|update|complete))\.|^target\.chat\.turn\.(answer\.done\.|retry\[|ok\[)`)
+var alike = regexp.MustCompile(`^target\.(coupons\.claim|checkout\.(create|update))\.|^target\.chat\.turn\.(answer\.done\.|retry\[|ok\[)|` +
+	`^target\.checkout\.complete\.(request|take|rejected|retry|ok|pending\[|poll\.(request\.|take|rejected|retry|pending|ok))`)
 
 // Each key of the loader has a row, and what a row says of a wrong value is
 // what the loader says.

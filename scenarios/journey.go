@@ -38,7 +38,7 @@ func (s Shopper) Walk() Journey {
 	w.end.MeantToClaim = slices.Contains(w.steps, Claim) && !w.skips(Claim)
 	w.drops = w.end.MeantToClaim && s.drops()
 	w.end.MeantToOrder = slices.Contains(w.steps, Complete) && !w.drops
-	return w
+	return &asking{Journey: w, target: &s.plan.Target}
 }
 
 // A walk is a scripted journey: the shopper says its lines whatever comes

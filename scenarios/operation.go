@@ -3,6 +3,7 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -12,14 +13,16 @@ const HTTP = "http"
 
 // Operation is one request of an endpoint whose protocol is HTTP, and what its
 // answers mean. The first list that has a matching rule decides: rejected, then
-// retry, then ok. What none matches is never ok.
+// retry, pending and ok. What none matches is never ok.
 type Operation struct {
 	Request  Request           `json:"request"`
 	Answer   *Answer           `json:"answer,omitempty"` // a turn alone has one
 	Take     map[string]string `json:"take,omitempty"`   // by name: a gjson path in the answer, or "header:" and a header's name
 	Rejected []Rule            `json:"rejected,omitempty"`
 	Retry    []Rule            `json:"retry,omitempty"`
+	Pending  []Rule            `json:"pending,omitempty"` // taken in, and to be asked about
 	OK       []Rule            `json:"ok,omitempty"`
+	Poll     *Polling          `json:"poll,omitempty"` // there if Pending is
 }
 
 // Request is the template of a request; see Pieces for its placeholders. Only
@@ -139,7 +142,7 @@ func (t *Target) takenBefore(kind StepKind) []string {
 	var names []string
 	for _, e := range []Endpoint{t.Chat, t.Coupons, t.Checkout} {
 		for k := Turn; k <= kind; k++ {
-			for name := range e.Operations[k.String()].Take {
+			for name := range e.Operations[k.String()].takes() {
 				names = append(names, "taken."+name)
 			}
 		}
@@ -164,29 +167,64 @@ func (e Endpoint) resolved(lookup func(name string) (string, bool)) (Endpoint, e
 	operations := e.Operations
 	e.Operations = nil
 	for name, o := range operations {
-		headers := o.Request.Headers
-		o.Request.Headers = nil
-		for header, value := range headers {
-			text, err := resolve(value, lookup)
-			if err != nil {
-				return e, fmt.Errorf("resolve the header %s of %s: %w", header, name, err)
-			}
-			set(&o.Request.Headers, header, text)
+		o, err := o.resolved(lookup)
+		if err != nil {
+			return e, fmt.Errorf("resolve %s: %w", name, err)
 		}
 		set(&e.Operations, name, o)
 	}
 	return e, nil
 }
 
+// resolved is the same for an operation.
+func (o Operation) resolved(lookup func(name string) (string, bool)) (Operation, error) {
+	headers := o.Request.Headers
+	o.Request.Headers = nil
+	for header, value := range headers {
+		text, err := resolve(value, lookup)
+		if err != nil {
+			return o, fmt.Errorf("the header %s: %w", header, err)
+		}
+		set(&o.Request.Headers, header, text)
+	}
+	if o.Poll != nil {
+		poll := *o.Poll
+		var err error
+		if poll.Operation, err = poll.Operation.resolved(lookup); err != nil {
+			return o, err
+		}
+		o.Poll = &poll
+	}
+	return o, nil
+}
+
 // texts returns everything that may hold a ${NAME}.
 func (e Endpoint) texts() []string {
 	texts := []string{e.Path, e.Model, e.StockID}
 	for _, o := range e.Operations {
-		for _, value := range o.Request.Headers {
-			texts = append(texts, value)
-		}
+		texts = append(texts, o.texts()...)
 	}
 	return texts
+}
+
+func (o Operation) texts() []string {
+	texts := slices.Collect(maps.Values(o.Request.Headers))
+	if o.Poll != nil {
+		texts = append(texts, o.Poll.texts()...)
+	}
+	return texts
+}
+
+// takes returns everything that the operation takes, by name.
+func (o Operation) takes() map[string]string {
+	if o.Poll == nil {
+		return o.Take
+	}
+	all := maps.Clone(o.Poll.Take)
+	for name, path := range o.Take {
+		set(&all, name, path)
+	}
+	return all
 }
 
 // set puts a value into a map that may not be there yet.

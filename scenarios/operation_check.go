@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Limits of what a campaign describes.
@@ -15,6 +16,8 @@ const (
 	maxTaken  = 16  // values of an answer
 	maxGJSON  = 256 // bytes of a path
 	maxRegexp = 512 // bytes
+
+	shortestPoll, longestPoll = 10 * time.Millisecond, time.Hour
 )
 
 // operations checks what an endpoint describes.
@@ -49,11 +52,19 @@ func (k *checker) operations(name string, t *Target, e Endpoint) {
 
 func (k *checker) operation(at string, kind StepKind, t *Target, o Operation) {
 	known := append(placeholders(kind), t.takenBefore(kind)...)
-	k.request(at+".request", o.Request, t, known)
-	k.takes(at+".take", kind, o.Take)
-	k.rules(at+".rejected", o.Rejected)
-	k.rules(at+".retry", o.Retry)
-	k.rules(at+".ok", o.OK)
+	k.described(at, t, o, known)
+	k.needs(at+".take", kind, o)
+	switch {
+	case kind == Turn && (o.Poll != nil || o.Pending != nil):
+		k.key(at+".pending", "", "is not for a turn of the chat")
+	case o.Poll == nil && o.Pending != nil:
+		k.fault(at+".poll", "poll: {request: {method: GET, path: \"/orders/{{taken.order}}\"}}", "is missing: somebody has to ask about what is pending")
+	case o.Poll != nil && o.Pending == nil:
+		k.fault(at+".pending", "- {status: 202}", "is missing: it says which answers are asked about")
+	}
+	if o.Poll != nil {
+		k.polling(at+".poll", t, o.Poll, known)
+	}
 	switch {
 	case kind != Turn && o.Answer != nil:
 		k.key(at+".answer", "", "is for a turn of the chat alone")
@@ -63,6 +74,29 @@ func (k *checker) operation(at string, kind StepKind, t *Target, o Operation) {
 		k.fault(at+".answer", "answer: {events: sse, text: choices.0.delta.content, done: \"[DONE]\"}", "is missing")
 	case kind == Turn:
 		k.answer(at, o)
+	}
+}
+
+// described checks what an operation and its poll have both.
+func (k *checker) described(at string, t *Target, o Operation, known []string) {
+	k.request(at+".request", o.Request, t, known)
+	k.takes(at+".take", o.Take)
+	k.rules(at+".rejected", o.Rejected)
+	k.rules(at+".retry", o.Retry)
+	k.rules(at+".pending", o.Pending)
+	k.rules(at+".ok", o.OK)
+}
+
+func (k *checker) polling(at string, t *Target, p *Polling, known []string) {
+	k.described(at, t, p.Operation, known)
+	if p.Answer != nil || p.Poll != nil { // not from a file
+		k.key(at, "", "must not be polled itself")
+	}
+	if p.Every < shortestPoll || p.Every > longestPoll {
+		k.fault(at+".every", "", "must be between %v and %v", shortestPoll, longestPoll)
+	}
+	if p.For != 0 && (p.For < p.Every || p.For > longestPoll) {
+		k.fault(at+".for", "", "must be between every, %v, and %v", p.Every, longestPoll)
 	}
 }
 
@@ -129,13 +163,17 @@ func (k *checker) filled(at, template string, known []string) string {
 	return b.String()
 }
 
-func (k *checker) takes(at string, kind StepKind, take map[string]string) {
+// needs checks that what a step is for is taken, from its answer or a poll's.
+func (k *checker) needs(at string, kind StepKind, o Operation) {
+	needed := map[StepKind]string{Claim: "coupon", Complete: "order"}[kind]
+	if _, ok := o.takes()[needed]; needed != "" && !ok {
+		k.fault(at+"."+needed, "the audit looks for it in the backend's books", "is missing")
+	}
+}
+
+func (k *checker) takes(at string, take map[string]string) {
 	if len(take) > maxTaken {
 		k.fault(at, "", "takes more than %d values", maxTaken)
-	}
-	needed := map[StepKind]string{Claim: "coupon", Complete: "order"}[kind]
-	if _, ok := take[needed]; needed != "" && !ok {
-		k.fault(at+"."+needed, "the audit looks for it in the backend's books", "is missing")
 	}
 	for _, name := range slices.Sorted(maps.Keys(take)) {
 		path := at + "." + name

@@ -8,9 +8,33 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-func (r *reader) operation(f field) Operation {
+func (r *reader) operation(f field, kind StepKind) Operation {
+	known := []string{"request", "take", "rejected", "retry", "pending", "ok", "poll"}
+	if kind == Turn {
+		known = []string{"request", "answer", "take", "rejected", "retry", "ok"}
+	}
+	fields := r.mapping(f, known...)
+	o := r.described(fields)
+	if kind == Turn && fields["answer"].node != nil {
+		o.Answer = r.answer(fields["answer"])
+	}
+	if kind != Turn && fields["poll"].node != nil {
+		o.Poll = r.polling(fields["poll"])
+	}
+	return o
+}
+
+func (r *reader) polling(f field) *Polling {
+	fields := r.mapping(f, "request", "every", "for", "take", "rejected", "retry", "pending", "ok")
+	p := &Polling{Operation: r.described(fields), Every: pollEvery}
+	r.duration(fields["every"], &p.Every)
+	r.duration(fields["for"], &p.For)
+	return p
+}
+
+// described reads what an operation and its poll have both.
+func (r *reader) described(fields map[string]field) Operation {
 	var o Operation
-	fields := r.mapping(f, "request", "answer", "take", "rejected", "retry", "ok")
 	request := r.mapping(fields["request"], "method", "path", "headers", "body")
 	o.Request.Method = "POST"
 	r.text(request["method"], &o.Request.Method)
@@ -18,10 +42,7 @@ func (r *reader) operation(f field) Operation {
 	r.text(request["body"], &o.Request.Body)
 	r.texts(request["headers"], &o.Request.Headers)
 	r.texts(fields["take"], &o.Take)
-	if fields["answer"].node != nil {
-		o.Answer = r.answer(fields["answer"])
-	}
-	for key, to := range map[string]*[]Rule{"rejected": &o.Rejected, "retry": &o.Retry, "ok": &o.OK} {
+	for key, to := range map[string]*[]Rule{"rejected": &o.Rejected, "retry": &o.Retry, "pending": &o.Pending, "ok": &o.OK} {
 		for _, item := range r.items(fields[key]) {
 			*to = append(*to, r.condition(item))
 		}

@@ -234,7 +234,7 @@ func (r *reader) endpoint(f field, known ...string) Endpoint {
 	}
 	for kind := Turn; kind <= Complete; kind++ {
 		if f := fields[kind.String()]; f.node != nil && slices.Contains(known, kind.String()) {
-			set(&e.Operations, kind.String(), r.operation(f))
+			set(&e.Operations, kind.String(), r.operation(f, kind))
 		}
 	}
 	if versions := Versions(e.Protocol); e.Version == "" && len(versions) > 0 {

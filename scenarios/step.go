@@ -18,11 +18,12 @@ const (
 	Delegate                     // before paying, where the protocol has it: have the card made a token for this checkout alone
 	Read                         // look at the checkout, which changes nothing
 	Search                       // look at what is for sale, which changes nothing
+	Poll                         // ask again about a step whose answer was pending
 )
 
 var stepNames = [...]string{
 	Turn: "turn", Claim: "claim", Create: "create", Update: "update", Complete: "complete",
-	Delegate: "delegate", Read: "read", Search: "search",
+	Delegate: "delegate", Read: "read", Search: "search", Poll: "poll",
 }
 
 // String returns the step's name as tags, files and reports spell it.
@@ -37,11 +38,12 @@ func (k StepKind) String() string {
 // out needs nothing but the step, the shopper and a connection.
 type Step struct {
 	Kind    StepKind
-	Index   int // place in the journey, from 0; a repeated attempt keeps it, a delegation has its completion's
-	Attempt int // 0 for the first
+	Of      StepKind // a poll: the step that it asks about
+	Index   int      // place in the journey, from 0; a repeated attempt keeps it, a delegation has its completion's
+	Attempt int      // 0 for the first; polls count by themselves
 
 	Think time.Duration // to wait before it, counted from the end of the last answer
-	Key   UUID          // idempotency key; the same intent has the same key
+	Key   UUID          // idempotency key; the same intent has the same key, and a poll that of what it asks about
 	User  UUID          // the account it is sent from
 	Fresh bool          // it begins a new session: no conversation and no connection from before
 
@@ -52,13 +54,29 @@ type Step struct {
 	Offer   bool         // a turn: the assistant may call tools
 	Tools   []ToolResult // a turn: what the calls of the last answer gave; the user says nothing then, unless there is a line
 	Query   string       // search: what for; empty for everything
-	Session string       // update, delegate, complete, read: the checkout's id
+	Session string       // update, delegate, complete, read, poll: the checkout's id
 	Coupon  string       // create, update, complete: the code to apply; empty without one
 	Item    Item         // create, update, and complete of protocol HTTP: what is bought
 
 	Token    string // complete: what paying was delegated to, if it was
 	Amount   int64  // delegate: what may be taken at most, minor units
 	Currency string // delegate: of the amount, ISO 4217 in capitals
+}
+
+// For returns what the step serves: its kind, or that of what it asks about.
+func (s Step) For() StepKind {
+	if s.Kind == Poll {
+		return s.Of
+	}
+	return s.Kind
+}
+
+// Request numbers the requests that have the step's key, for traces.
+func (s Step) Request() int {
+	if s.Kind == Poll {
+		return 1<<16 + s.Attempt
+	}
+	return s.Attempt
 }
 
 // An Item is what a shopper buys.
@@ -79,6 +97,7 @@ type Offer struct {
 // A Result is what a step came to.
 type Result struct {
 	Outcome results.Outcome
+	Pending bool   // OK, but no more than taken in: the answer is still to come, and is to be asked for
 	Status  int    // of HTTP; 0 if there was none, or it was a success
 	Why     string // what the rule saw, in a few words; for people
 	Unsent  bool   // not a byte of the request left

@@ -122,6 +122,9 @@ func showStep(out io.Writer, s crowd.Sight, full bool) {
 		fmt.Fprintf(out, "   said      %s\n", printable(s.Said))
 	}
 	fmt.Fprintf(out, "   outcome   %s", s.Result.Outcome)
+	if s.Result.Pending {
+		fmt.Fprint(out, ", and pending")
+	}
 	if s.Result.Why != "" {
 		fmt.Fprintf(out, " (%s)", s.Result.Why)
 	}

@@ -34,9 +34,9 @@ type Protocols struct {
 	Chat, Coupons, Checkout Protocol
 }
 
-// For returns the protocol that carries out steps of a kind.
-func (p Protocols) For(k scenarios.StepKind) Protocol {
-	switch k {
+// For returns the protocol that carries out a step.
+func (p Protocols) For(step scenarios.Step) Protocol {
+	switch step.For() {
 	case scenarios.Turn:
 		return p.Chat
 	case scenarios.Claim:

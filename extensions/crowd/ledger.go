@@ -27,14 +27,14 @@ func (s *Shopper) news(p results.Promise) bool {
 }
 
 // promise returns what a step adds to the ledger: what the backend promised,
-// or what it was asked for with the answer lost, so that the shopper can't
-// know whether it was done.
+// or what it was asked for with the answer lost or still to come, so that the
+// shopper can't know whether it was done. A poll adds what is promised at last.
 func promise(s *Shopper, r scenarios.Result, at time.Duration) (results.Promise, bool) {
 	p := results.Promise{
 		Who: s.who(), Key: s.step.Key.String(), At: at,
-		Known: r.Outcome == results.OK, Amount: r.Amount, Currency: r.Currency,
+		Known: r.Outcome == results.OK && !r.Pending, Amount: r.Amount, Currency: r.Currency,
 	}
-	switch s.step.Kind {
+	switch s.step.For() {
 	case scenarios.Claim:
 		p.Kind, p.ID = results.CouponPromise, r.Coupon
 	case scenarios.Complete:
@@ -42,7 +42,7 @@ func promise(s *Shopper, r scenarios.Result, at time.Duration) (results.Promise,
 	default:
 		return results.Promise{}, false
 	}
-	if r.Unsent {
+	if r.Unsent || s.step.Kind == scenarios.Poll && !p.Known {
 		return results.Promise{}, false // nobody was asked for anything
 	}
 	switch r.Outcome {

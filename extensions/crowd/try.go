@@ -22,7 +22,7 @@ type Sight struct {
 
 // Try walks one shopper through its journey at once, without a lease, and shows
 // each step. Think times are passed over; the waits before a repeated attempt
-// are not. It ends at a step that could not be sent. It is not for an engine
+// or a poll are not. It ends at a step that could not be sent. It is not for an engine
 // that runs.
 func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sight)) scenarios.Ending {
 	s := &Shopper{Shopper: drawn, Header: e.Header(drawn), journey: drawn.Walk()}
@@ -38,7 +38,7 @@ func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sig
 		if !e.next(s, last) {
 			return s.journey.End()
 		}
-		if s.step.Attempt > 0 {
+		if s.step.Attempt > 0 || s.step.Kind == scenarios.Poll {
 			select {
 			case <-ctx.Done():
 			case <-time.After(s.step.Think):

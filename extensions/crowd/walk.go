@@ -177,7 +177,7 @@ func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r s
 	if step.FirstToken > 0 {
 		step.FirstToken = max(step.FirstToken-spent, 1)
 	}
-	return e.Protocols.For(step.Kind).Do(s.conn, s, step)
+	return e.Protocols.For(step).Do(s.conn, s, step)
 }
 
 // think puts a shopper back until its step is due.

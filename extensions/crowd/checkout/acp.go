@@ -39,7 +39,7 @@ func (a acp) request(s *crowd.Shopper, step scenarios.Step) (method, path string
 	const sessions = "/checkout_sessions"
 	session := sessions + "/" + url.PathEscape(step.Session)
 	switch step.Kind {
-	case scenarios.Read:
+	case scenarios.Read, scenarios.Poll:
 		return "GET", session, nil
 	case scenarios.Update:
 		body = a.appendItems(append(body, '{'), step.Item)

@@ -52,7 +52,7 @@ var answersACP = []exchange{
 	{"paid with a 201", scenarios.Complete, 201, acpSession("completed", acpOrder), results.OK, ""},
 	{"declined", scenarios.Complete, 200, acpSession("ready_for_payment", acpSaying("error", "payment_declined")), results.Rejected, "payment_declined"},
 	{"declined without a word", scenarios.Complete, 200, acpSession("ready_for_payment", ""), results.Rejected, "ready_for_payment"},
-	{"being paid", scenarios.Complete, 200, acpSession("in_progress", ""), results.Unclassified, "in_progress"},
+	{"being paid", scenarios.Complete, 200, acpSession("in_progress", ""), results.OK, ""},
 	{"paid, no order", scenarios.Complete, 200, acpSession("completed", ""), results.Malformed, "order"},
 	{"another session", scenarios.Complete, 200, strings.Replace(acpSession("completed", acpOrder), "cs/1 %", "cs2", 1), results.Malformed, "another session: cs2"},
 	{"3DS", scenarios.Complete, 400, flat("invalid_request", "requires_3ds"), results.Rejected, "requires_3ds"},
@@ -84,8 +84,8 @@ func answersOf(e scenarios.Endpoint) []exchange {
 	}
 	return []exchange{
 		{"incomplete", scenarios.Create, 201, acpSession("incomplete", ""), results.OK, ""},
-		{"to be approved", scenarios.Complete, 200, acpSession("pending_approval", ""), results.Unclassified, "pending_approval"},
-		{"being completed", scenarios.Complete, 200, acpSession("complete_in_progress", ""), results.Unclassified, "complete_in_progress"},
+		{"to be approved", scenarios.Complete, 200, acpSession("pending_approval", ""), results.OK, ""},
+		{"being completed", scenarios.Complete, 200, acpSession("complete_in_progress", ""), results.OK, ""},
 		{"to be authenticated", scenarios.Complete, 200, acpSession("authentication_required", ""), results.Rejected, "authentication_required"},
 		{"handed over", scenarios.Create, 201, acpSession("requires_escalation", ""), results.Rejected, "requires_escalation"},
 		{"expired", scenarios.Complete, 200, acpSession("expired", ""), results.Rejected, "expired"},

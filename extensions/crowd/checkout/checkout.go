@@ -19,7 +19,8 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// A Checkout carries out create, update, delegate and complete. It is shared by
+// A Checkout carries out create, update, delegate and complete. A poll is a read
+// of the checkout that stands for the answer to what it asks about. It is shared by
 // all shoppers.
 type Checkout struct {
 	dialect dialect
@@ -87,7 +88,7 @@ func (p *Checkout) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scena
 func (p *Checkout) extra(step scenarios.Step) []byte {
 	key := step.Key.String()
 	b := append(make([]byte, 0, 384), "Accept: application/json\r\n"...)
-	if step.Kind != scenarios.Read { // which has no body and changes nothing
+	if step.Kind != scenarios.Read && step.Kind != scenarios.Poll { // which have no body and change nothing
 		b = append(b, "Content-Type: application/json\r\nIdempotency-Key: "...)
 		b = append(b, key...)
 		b = append(b, "\r\n"...)
@@ -96,7 +97,7 @@ func (p *Checkout) extra(step scenarios.Step) []byte {
 	b = append(b, "Request-Id: "...)
 	b = append(b, key...)
 	b = append(b, "\r\n"...)
-	return wire.TraceParent(b, step.Key, step.Attempt)
+	return wire.TraceParent(b, step.Key, step.Request())
 }
 
 // lost is the result when the wire failed.

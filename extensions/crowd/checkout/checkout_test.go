@@ -94,7 +94,7 @@ var answers = []exchange{
 	{"paid", scenarios.Complete, 200, session("completed", order+applies), results.OK, ""},
 	{"declined", scenarios.Complete, 200, session("ready_for_complete", saying("error", "payment_failed", "recoverable")), results.Rejected, "payment_failed"},
 	{"not paid", scenarios.Complete, 200, session("ready_for_complete", ""), results.Rejected, "ready_for_complete"},
-	{"being paid", scenarios.Complete, 200, session("complete_in_progress", ""), results.Unclassified, "complete_in_progress"},
+	{"being paid", scenarios.Complete, 200, session("complete_in_progress", ""), results.OK, ""},
 	{"paid, no order", scenarios.Complete, 200, session("completed", ""), results.Malformed, "order"},
 	{"an error beside the order", scenarios.Complete, 200, session("completed", order+saying("error", "odd", "")), results.Rejected, "odd"},
 
@@ -203,6 +203,50 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// TestPoll: a checkout that is being completed is pending, and asking about it
+// is a read with the same trace, whose answer counts as the completion's.
+func TestPoll(t *testing.T) {
+	for _, e := range endpoints {
+		at := func(status, more string) string {
+			if e.Protocol == "acp" {
+				return acpSession(status, more)
+			}
+			return session(status, more)
+		}
+		busy, open, paid := "complete_in_progress", "ready_for_complete", order
+		if e.Protocol == "acp" {
+			busy, open, paid = "in_progress", "ready_for_payment", acpOrder
+		}
+		for _, test := range []struct {
+			body string
+			want scenarios.Result
+		}{
+			{at(busy, ""), scenarios.Result{Outcome: results.OK, Pending: true, Session: "cs/1 %"}},
+			{at("completed", paid), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Order: "ord_1", Amount: 500, Currency: "CNY"}},
+			{at(open, ""), scenarios.Result{Outcome: results.Rejected, Session: "cs/1 %", Why: "the checkout is " + open}},
+		} {
+			var request string
+			var body []byte
+			s := step(scenarios.Complete)
+			s.Kind, s.Of = scenarios.Poll, scenarios.Complete
+			r := New(e).Do(dial(t, capture(&request, &body, test.body)), shopper(), s)
+			if r.End = (time.Time{}); !reflect.DeepEqual(r, test.want) {
+				t.Errorf("%s %s:\n%+v, want\n%+v", e.Version, test.body, r, test.want)
+			}
+			if !strings.HasPrefix(request, "GET "+e.Path+"/checkout") || len(body) != 0 || strings.Contains(request, "Idempotency-Key") {
+				t.Errorf("%s sent\n%s", e.Version, request)
+			}
+		}
+		r := classify(New(e).dialect, step(scenarios.Complete), 200, []byte(at(busy, "")))
+		if r.Outcome != results.OK || !r.Pending || r.Order != "" {
+			t.Errorf("%s: completing is %+v", e.Version, r)
+		}
+		if r = classify(New(e).dialect, step(scenarios.Read), 200, []byte(at(busy, ""))); !r.Pending {
+			t.Errorf("%s: reading is %+v", e.Version, r)
+		}
+	}
+}
+
 func TestBrokenWire(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -253,7 +297,7 @@ func FuzzClassify(f *testing.F) {
 		case scenarios.Update:
 			proven = proven && strings.EqualFold(r.Redeemed, s.Coupon)
 		case scenarios.Complete:
-			proven = proven && r.Order != ""
+			proven = proven && (r.Order != "") != r.Pending
 		case scenarios.Delegate:
 			proven = proven && r.Token != ""
 		}

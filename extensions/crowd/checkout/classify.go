@@ -66,9 +66,11 @@ func classify(d dialect, step scenarios.Step, status int, body []byte) scenarios
 		return malformed("a checkout with the status " + wire.Clip(is))
 	case step.Kind == scenarios.Update:
 		updated(&r, answer, step.Coupon)
-	case step.Kind == scenarios.Complete && stands == done:
+	case step.For() == scenarios.Complete && stands == done:
 		completed(&r, answer)
-	case step.Kind == scenarios.Read:
+	case step.For() == scenarios.Complete && stands == busy: // asked about by reading: completing again would be another request
+		r.Outcome, r.Pending = results.OK, true
+	case step.For() == scenarios.Read:
 		found(&r, answer, stands)
 	case step.Kind == scenarios.Create && stands == open:
 		r.Outcome = results.OK
@@ -168,10 +170,11 @@ func completed(r *scenarios.Result, answer gjson.Result) {
 	}
 }
 
-// found is OK: the answer shows a checkout, whatever became of it. It does not
-// promise an order: that is what completing it is for.
+// found is OK: the answer shows a checkout, whatever became of it. While it is
+// being completed it is asked about again. It does not promise an order: that
+// is what completing it is for.
 func found(r *scenarios.Result, answer gjson.Result, stands state) {
-	r.Outcome = results.OK
+	r.Outcome, r.Pending = results.OK, stands == busy
 	if id := answer.Get("order.id"); stands == done && id.Type == gjson.String && len(id.Str) <= longest {
 		r.Order = strings.Clone(id.Str)
 	}

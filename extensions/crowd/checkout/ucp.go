@@ -24,7 +24,7 @@ func (ucp) head(b []byte) []byte { return append(b, agent...) }
 func (ucp) request(s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
 	method, path = ucpRoute(step)
 	switch step.Kind {
-	case scenarios.Read: // nothing to say
+	case scenarios.Read, scenarios.Poll: // nothing to say
 	case scenarios.Update:
 		// An update replaces the whole, so the lines are in it again.
 		body = appendLines(append(body, '{'), step.Item)
@@ -41,7 +41,7 @@ func (ucp) request(s *crowd.Shopper, step scenarios.Step) (method, path string, 
 func ucpRoute(step scenarios.Step) (method, path string) {
 	const sessions = "/checkout-sessions"
 	switch step.Kind {
-	case scenarios.Read:
+	case scenarios.Read, scenarios.Poll:
 		return "GET", sessions + "/" + url.PathEscape(step.Session)
 	case scenarios.Update:
 		return "PUT", sessions + "/" + url.PathEscape(step.Session)
@@ -120,7 +120,7 @@ func (u ucpJanuary) head(b []byte) []byte {
 func (u ucpJanuary) request(s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
 	method, path = ucpRoute(step)
 	switch step.Kind {
-	case scenarios.Read:
+	case scenarios.Read, scenarios.Poll:
 		return method, path, nil
 	case scenarios.Complete:
 		return method, path, appendPaymentData(nil, s.User.String())

@@ -69,6 +69,9 @@ func (o *operation) classify(status int, body []byte) scenarios.Result {
 	if r, decided := o.declined(status, body, isJSON); decided {
 		return r
 	}
+	if _, ok := first(o.pending, status, body, isJSON); ok {
+		return scenarios.Result{Outcome: results.OK, Pending: true}
+	}
 	if _, ok := first(o.ok, status, body, isJSON); ok {
 		return scenarios.Result{Outcome: results.OK}
 	}
@@ -109,7 +112,8 @@ const (
 )
 
 // taken takes what the operation takes from an answer that is ok. What the
-// step is for (a coupon, an order) must be there.
+// step is for (a coupon, an order) must be there, unless the answer is pending:
+// then nothing is promised yet. A poll may leave out what the shopper has.
 func (o *operation) taken(r *scenarios.Result, s *crowd.Shopper, kind scenarios.StepKind, resp *wire.Response, body []byte) {
 	values := make(map[string]string, len(o.take))
 	for name, path := range o.take {
@@ -123,9 +127,19 @@ func (o *operation) taken(r *scenarios.Result, s *crowd.Shopper, kind scenarios.
 			*r = scenarios.Result{Outcome: results.Malformed, Why: fmt.Sprintf("%s has more than %d bytes", name, longest)}
 			return
 		}
+		if text == "" && o.polls {
+			text = s.Taken[name]
+		}
 		values[name] = text
 	}
 	needed := map[scenarios.StepKind]string{scenarios.Claim: "coupon", scenarios.Complete: "order"}[kind]
+	if r.Pending {
+		if !o.polls {
+			delete(s.Taken, needed) // an earlier one must not pass for this one's
+		}
+		keep(s, values)
+		return
+	}
 	if needed != "" && values[needed] == "" {
 		*r = scenarios.Result{Outcome: results.Malformed, Why: "ok, and nothing at " + o.take[needed] + " for the " + needed}
 		return
@@ -139,9 +153,15 @@ func (o *operation) taken(r *scenarios.Result, s *crowd.Shopper, kind scenarios.
 			r.Why = "ok, without a whole amount in a currency" // it was done all the same
 		}
 	}
+	keep(s, values)
+}
+
+// keep gives a shopper what was taken. An answer without a token does not take
+// the last one away.
+func keep(s *crowd.Shopper, values map[string]string) {
 	for name, text := range values {
 		if _, known := s.Taken[name]; text == "" || !known && len(s.Taken) >= mostTaken {
-			continue // an answer without a token does not take the last one away
+			continue
 		}
 		if s.Taken == nil {
 			s.Taken = make(map[string]string, len(values))

@@ -32,7 +32,7 @@ type HTTP struct {
 func New(e scenarios.Endpoint, refusal func(escaped []byte) string) (*HTTP, error) {
 	h := &HTTP{operations: make(map[string]*operation, len(e.Operations)), refusal: refusal}
 	for name, described := range e.Operations {
-		o, err := compile(strings.TrimSuffix(e.Path, "/"), described)
+		o, err := compile(strings.TrimSuffix(e.Path, "/"), described, lines("{{step.key}}"))
 		if err != nil {
 			return nil, fmt.Errorf("describe %s: %w", name, err)
 		}
@@ -48,7 +48,10 @@ const maxBody = 1 << 20
 // outcome is OK; what it took is kept after any step that is.
 func (h *HTTP) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
 	start := time.Now()
-	o := h.operations[step.Kind.String()]
+	o := h.operations[step.For().String()]
+	if o != nil && step.Kind == scenarios.Poll {
+		o = o.poll
+	}
 	if o == nil { // a journey leaves out what is not described
 		return scenarios.Result{Why: "the campaign does not describe " + step.Kind.String(), End: start}
 	}
@@ -73,7 +76,7 @@ func (h *HTTP) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios
 	}
 	r := o.classify(resp.Status, body)
 	if r.Outcome == results.OK {
-		o.taken(&r, s, step.Kind, resp, body)
+		o.taken(&r, s, step.For(), resp, body)
 	}
 	if resp.Status > 299 {
 		r.Status = resp.Status

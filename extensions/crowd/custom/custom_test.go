@@ -144,6 +144,58 @@ func TestRequestEscapes(t *testing.T) {
 	}
 }
 
+var slow = scenarios.Operation{
+	Request: scenarios.Request{Method: "POST", Path: "/buy", Body: `{}`},
+	Take:    map[string]string{"order": "id", "ticket": "ticket"},
+	Pending: []scenarios.Rule{{Path: "state", Matches: "^(NEW|PAYING)$"}},
+	OK:      []scenarios.Rule{{Path: "state", Is: is("PAID")}},
+	Poll: &scenarios.Polling{Operation: scenarios.Operation{
+		Request:  scenarios.Request{Method: "GET", Path: "/orders/{{taken.ticket}}"},
+		Rejected: []scenarios.Rule{{Path: "state", Is: is("DECLINED")}},
+	}},
+}
+
+// TestPoll: what is pending is no promise, and its poll has the operation's
+// rules but for those of its own.
+func TestPoll(t *testing.T) {
+	bodies := []string{`{"state":"NEW","ticket":"t 1","id":"o-1"}`, `{"state":"PAYING"}`, `{"state":"PAID"}`}
+	seen := 0
+	c := dial(t, func(w http.ResponseWriter, r *http.Request) {
+		if want := []string{"POST /api/buy", "GET /api/orders/t%201"}[min(seen, 1)]; r.Method+" "+r.RequestURI != want {
+			t.Errorf("request %d: %s %s, want %s", seen, r.Method, r.RequestURI, want)
+		}
+		if (r.Header.Get("Idempotency-Key") != "") != (seen == 0) {
+			t.Errorf("request %d has the key %q", seen, r.Header.Get("Idempotency-Key"))
+		}
+		io.WriteString(w, bodies[seen])
+		seen++
+	})
+	h, s := protocol(t, "complete", slow), &crowd.Shopper{Taken: map[string]string{"order": "another"}}
+	step := scenarios.Step{Kind: scenarios.Complete, Answer: patience}
+	if r := h.Do(c, s, step); r.Outcome != results.OK || !r.Pending || r.Order != "" || s.Taken["ticket"] != "t 1" {
+		t.Fatalf("%+v, taken %v", r, s.Taken)
+	}
+	step.Kind, step.Of = scenarios.Poll, scenarios.Complete
+	if r := h.Do(c, s, step); r.Outcome != results.OK || !r.Pending || r.Order != "" {
+		t.Fatalf("%+v", r)
+	}
+	if r := h.Do(c, s, step); r.Outcome != results.OK || r.Pending || r.Order != "o-1" {
+		t.Fatalf("%+v, taken %v", r, s.Taken)
+	}
+	bodies = append(bodies, `{"state":"DECLINED"}`, `{"state":"NEW"}`, `{"state":"PAID"}`)
+	if r := h.Do(c, s, step); r.Outcome != results.Rejected {
+		t.Fatalf("%+v", r)
+	}
+	// The last order must not pass for one that a new answer does not name.
+	h.operations["complete"].poll.path = h.operations["complete"].path
+	seen = 4
+	c2 := dial(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, bodies[seen]); seen++ })
+	h.Do(c2, s, scenarios.Step{Kind: scenarios.Complete, Answer: patience})
+	if r := h.Do(c2, s, step); r.Outcome != results.Malformed {
+		t.Fatalf("%+v, taken %v", r, s.Taken)
+	}
+}
+
 var turn = scenarios.Operation{
 	Request:  scenarios.Request{Method: "POST", Path: "/ask", Body: `{"messages": {{step.history}}}`},
 	Answer:   &scenarios.Answer{Events: scenarios.SSE, Text: "text", Done: "[DONE]", Error: "error"},
@@ -196,7 +248,7 @@ func FuzzClassify(f *testing.F) {
 	for _, a := range answers {
 		f.Add(a.status, []byte(a.body))
 	}
-	o, err := compile("", buy)
+	o, err := compile("", buy, lines("{{step.key}}"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -212,7 +264,7 @@ func FuzzClassify(f *testing.F) {
 func FuzzTemplate(f *testing.F) {
 	f.Add(`a"b`, "../..")
 	f.Add("\xff\u2028", "x\r\n")
-	o, err := compile("", buy)
+	o, err := compile("", buy, lines("{{step.key}}"))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -23,9 +23,11 @@ type operation struct {
 	body    template
 	escape  func(b []byte, text string) []byte // of text in the body
 
-	answer              *answer
-	take                map[string]string
-	rejected, retry, ok []rule
+	answer                       *answer
+	take                         map[string]string
+	rejected, retry, pending, ok []rule
+	poll                         *operation // nil where no answer is pending
+	polls                        bool       // it is one
 }
 
 type header struct {
@@ -35,7 +37,21 @@ type header struct {
 
 type template []scenarios.Piece
 
-func compile(prefix string, d scenarios.Operation) (*operation, error) {
+const asJSON = "application/json"
+
+// lines returns the header lines of an operation whose description does not have
+// them itself.
+func lines(key string) map[string]string {
+	own := map[string]string{"Content-Type": asJSON, "Accept": asJSON}
+	if key != "" {
+		own["Idempotency-Key"] = key
+	}
+	return own
+}
+
+// compile makes an operation ready, with the header lines that it has unless
+// its description has them too.
+func compile(prefix string, d scenarios.Operation, defaults map[string]string) (*operation, error) {
 	o := &operation{method: d.Request.Method, escape: appendEscaped, take: d.Take}
 	if d.Request.Form() {
 		o.escape = appendPercent
@@ -48,7 +64,7 @@ func compile(prefix string, d scenarios.Operation) (*operation, error) {
 		return nil, err
 	}
 	own := maps.Clone(d.Request.Headers)
-	for name, value := range map[string]string{"Content-Type": "application/json", "Accept": "application/json", "Idempotency-Key": "{{step.key}}"} {
+	for name, value := range defaults {
 		if name == "Accept" && d.Answer != nil && d.Answer.Events == scenarios.SSE {
 			value = "text/event-stream"
 		}
@@ -69,7 +85,7 @@ func compile(prefix string, d scenarios.Operation) (*operation, error) {
 	for _, list := range []struct {
 		to   *[]rule
 		from []scenarios.Rule
-	}{{&o.rejected, d.Rejected}, {&o.retry, d.Retry}, {&o.ok, d.OK}} {
+	}{{&o.rejected, d.Rejected}, {&o.retry, d.Retry}, {&o.pending, d.Pending}, {&o.ok, d.OK}} {
 		for _, r := range list.from {
 			made, err := newRule(r)
 			if err != nil {
@@ -88,7 +104,28 @@ func compile(prefix string, d scenarios.Operation) (*operation, error) {
 			o.answer.until = &made
 		}
 	}
+	if d.Poll != nil {
+		if o.poll, err = compile(prefix, d.Poll.Operation, lines("")); err != nil {
+			return nil, err
+		}
+		o.poll.inherit(o)
+	}
 	return o, nil
+}
+
+// inherit takes over what a poll leaves out.
+func (o *operation) inherit(from *operation) {
+	o.polls = true
+	if o.take == nil {
+		o.take = from.take
+	}
+	for _, list := range []struct{ to, from *[]rule }{
+		{&o.rejected, &from.rejected}, {&o.retry, &from.retry}, {&o.pending, &from.pending}, {&o.ok, &from.ok},
+	} {
+		if *list.to == nil {
+			*list.to = *list.from
+		}
+	}
 }
 
 // request renders the request of a step, without its deadlines. Said is the
@@ -114,7 +151,7 @@ func (o *operation) request(s *crowd.Shopper, step scenarios.Step) (req *wire.Re
 		}
 		req.Extra = append(req.Extra, h.name+": "+text+"\r\n"...)
 	}
-	req.Extra = wire.TraceParent(req.Extra, step.Key, step.Attempt)
+	req.Extra = wire.TraceParent(req.Extra, step.Key, step.Request())
 	if len(o.body) > 0 {
 		req.Body = [][]byte{o.body.append(nil, value, said, o.escape)}
 	}
