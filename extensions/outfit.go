@@ -3,6 +3,7 @@ package extensions
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/chat"
@@ -37,7 +38,18 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 	for _, v := range t.Env {
 		secrets = append(secrets, v)
 	}
-	target, err := wire.NewTarget(wire.Config{URL: backend.URL, Allow: allowed, Secrets: secrets, Capture: t.Capture})
+	certified, err := secured(backend.TLS)
+	if err != nil {
+		return crowd.Config{}, err
+	}
+	sources, err := wire.ParseSources(backend.Source)
+	if err != nil {
+		return crowd.Config{}, err
+	}
+	target, err := wire.NewTarget(wire.Config{
+		URL: backend.URL, Allow: allowed, TLS: certified, Cold: backend.TLS.Cold, Source: sources,
+		Secrets: secrets, Capture: t.Capture,
+	})
 	if err != nil {
 		return crowd.Config{}, err
 	}
@@ -45,13 +57,14 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 	if err != nil {
 		return crowd.Config{}, err
 	}
-	common := header(backend.Headers, t.Run)
+	common := header(backend, t.Run)
 	return crowd.Config{
 		Plan:      p,
 		Dialer:    target,
 		Protocols: spoken,
 		Header: func(s scenarios.Shopper) []byte {
-			return append(slices.Clip(common), "X-User-Id: "+s.User.String()+"\r\n"...)
+			lines := append(slices.Clip(common), "X-User-Id: "+s.User.String()+"\r\n"...)
+			return append(lines, clientAddress(backend.ClientAddress, s)...)
 		},
 	}, nil
 }
@@ -84,8 +97,8 @@ func protocols(t scenarios.Target) (crowd.Protocols, error) {
 // header renders the lines that every request carries: the stress tag that lets
 // a backend tell this load from its customers, who sends it, and the campaign's
 // own.
-func header(own map[string]string, run string) []byte {
-	lines := []byte("X-Flashcrowd-Run: " + run + "\r\n")
+func header(t scenarios.Target, run string) []byte {
+	own, lines := t.Headers, []byte(t.Stress()+": "+run+"\r\n")
 	if _, ok := own["User-Agent"]; !ok {
 		lines = append(lines, "User-Agent: flashcrowd\r\n"...)
 	}
@@ -93,4 +106,17 @@ func header(own map[string]string, run string) []byte {
 		lines = append(lines, name+": "+own[name]+"\r\n"...)
 	}
 	return lines
+}
+
+// clientAddress renders the line that says where a shopper comes from, as a
+// balancer in front of the backend would; nothing if the campaign names no
+// header for it.
+func clientAddress(name string, s scenarios.Shopper) string {
+	switch {
+	case name == "":
+		return ""
+	case strings.EqualFold(name, "Forwarded"): // RFC 7239
+		return name + ": for=" + s.Address().String() + "\r\n"
+	}
+	return name + ": " + s.Address().String() + "\r\n"
 }

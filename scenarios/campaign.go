@@ -80,11 +80,12 @@ type Think struct {
 // Target is the backend and how to speak to it. Values may hold ${NAME},
 // resolved on the worker and never before.
 type Target struct {
-	URL      string            `json:"url,omitempty"` // empty: the built-in storefront
-	Headers  map[string]string `json:"headers,omitempty"`
-	Chat     Endpoint          `json:"chat"`
-	Coupons  Endpoint          `json:"coupons"` // no protocol: nobody claims a coupon
-	Checkout Endpoint          `json:"checkout"`
+	URL     string            `json:"url,omitempty"` // empty: the built-in storefront
+	Headers map[string]string `json:"headers,omitempty"`
+	Connection
+	Chat     Endpoint `json:"chat"`
+	Coupons  Endpoint `json:"coupons"` // no protocol: nobody claims a coupon
+	Checkout Endpoint `json:"checkout"`
 }
 
 // Endpoint is one protocol of a target.

@@ -222,6 +222,7 @@ func (k *checker) thresholds(c *Campaign) {
 
 func (k *checker) target(t *Target, journeys []Weight) {
 	k.url(t.URL)
+	k.connection(t)
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
 		k.header("target.headers."+name, name, t.Headers[name])
 	}
@@ -260,12 +261,20 @@ func (k *checker) header(path, name, value string) {
 	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
 		k.fault(path, "", "must be one line of text")
 	}
-	switch strings.ToLower(name) {
-	case "host", "connection", "content-length", "content-type", "transfer-encoding", "accept", "accept-encoding", "idempotency-key",
-		"traceparent", "x-user-id", "x-flashcrowd-run":
+	if reserved(name) {
 		k.key(path, "", "is set by the protocol")
 	}
 	k.secrets(path, value)
+}
+
+// reserved says whether a header is none of the campaign's business.
+func reserved(name string) bool {
+	switch strings.ToLower(name) {
+	case "host", "connection", "content-length", "content-type", "transfer-encoding", "accept", "accept-encoding", "idempotency-key",
+		"traceparent", "x-user-id", "x-flashcrowd-run":
+		return true
+	}
+	return false
 }
 
 func isToken(s string) bool {

@@ -20,8 +20,8 @@ import (
 const planFormat = 1
 
 // canonical is the meaning of a campaign: no comments, no order of keys, no
-// address and no headers, so that the same crowd at another backend has the
-// same form.
+// address, no headers and no certificates, so that the same crowd at another
+// backend has the same form.
 type canonical struct {
 	Name       string          `json:"name"`
 	Seed       uint64          `json:"seed"`
@@ -47,7 +47,7 @@ func (c *Campaign) canonical() canonical {
 		Thresholds: slices.Clone(c.rules),
 		Validity:   validity{c.Validity.Late, c.Validity.Orphaned, c.Validity.LagP99, c.Validity.CPU},
 	}
-	form.Target.URL, form.Target.Headers = "", nil
+	form.Target = c.Target.anywhere()
 	slices.SortStableFunc(form.Thresholds, func(a, b rule) int {
 		return cmp.Or(cmp.Compare(a.Selector, b.Selector), cmp.Compare(a.Expression, b.Expression))
 	})
@@ -65,7 +65,7 @@ func (c *Campaign) Secrets() []string { return c.Target.secrets() }
 func (p *Plan) Secrets() []string { return p.Target.secrets() }
 
 func (t *Target) secrets() []string {
-	texts := []string{t.URL}
+	texts := []string{t.URL, t.TLS.CA, t.TLS.Cert, t.TLS.Key}
 	for _, value := range t.Headers {
 		texts = append(texts, value)
 	}

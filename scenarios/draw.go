@@ -33,6 +33,8 @@ const (
 	forDrop      purpose = 11
 	forReinstall purpose = 12
 	forTurns     purpose = 13
+
+	forAddress purpose = 20
 )
 
 // golden is 2^64 divided by the golden ratio: SplitMix64's increment and the

@@ -33,7 +33,7 @@ func Load(nameOrPath string) (*Campaign, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load campaign: %w", err)
 	}
-	return Parse(nameOrPath, src)
+	return parseWith(nameOrPath, src, beside(filepath.Dir(nameOrPath)))
 }
 
 func isPath(s string) bool {

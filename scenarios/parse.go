@@ -21,8 +21,13 @@ const MaxSize = 64 << 10
 // It has three passes: the shape of the file, with defaults for what is left
 // out; then what the values mean together (check); then positions for that.
 // What a wrong shape makes wrong in meaning is reported once.
-func Parse(filename string, src []byte) (*Campaign, error) {
-	r := &reader{file: filename, places: map[string]*token.Position{}, keys: map[string]*token.Position{}}
+//
+// Certificates are in the text itself: Load finds those in files.
+func Parse(filename string, src []byte) (*Campaign, error) { return parseWith(filename, src, nil) }
+
+// parseWith is Parse with a way to open the certificate files that src names.
+func parseWith(filename string, src []byte, open func(name string) (string, error)) (*Campaign, error) {
+	r := &reader{file: filename, open: open, places: map[string]*token.Position{}, keys: map[string]*token.Position{}}
 	root, ok := r.document(src)
 	if !ok {
 		return nil, r.faults.err()
@@ -213,9 +218,10 @@ func (r *reader) weights(f field, to *[]Weight) {
 
 func (r *reader) target(f field) Target {
 	var t Target
-	fields := r.mapping(f, "url", "headers", "chat", "coupons", "checkout")
+	fields := r.mapping(f, append([]string{"url", "headers", "chat", "coupons", "checkout"}, connectionKeys...)...)
 	r.text(fields["url"], &t.URL)
 	r.texts(fields["headers"], &t.Headers)
+	t.Connection = r.connection(fields)
 	t.Chat = r.endpoint(fields["chat"], "protocol", "path", "model", "turn")
 	t.Coupons = r.endpoint(fields["coupons"], "protocol", "path", "stock_id", "claim")
 	t.Checkout = r.endpoint(fields["checkout"], "protocol", "version", "path", "currency", "create", "update", "complete")

@@ -22,6 +22,9 @@ func (t Target) Resolve(lookup func(name string) (string, bool)) (Target, error)
 	if t.URL, err = resolve(t.URL, lookup); err != nil {
 		return Target{}, fmt.Errorf("resolve the target: %w", err)
 	}
+	if t.TLS, err = t.TLS.resolved(lookup); err != nil {
+		return Target{}, err
+	}
 	for _, e := range []*Endpoint{&t.Chat, &t.Coupons, &t.Checkout} {
 		if *e, err = e.resolved(lookup); err != nil {
 			return Target{}, err

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/results"
@@ -103,6 +104,16 @@ func (s Shopper) Hash() results.Sum128 {
 
 // account returns one of the shopper's user ids; 0 is its own, 63 the last.
 func (s Shopper) account(n int) UUID { return s.Key(UserStep-n, 0) }
+
+// Address returns the address that a shopper seems to come from, where a
+// campaign asks for a client-address header: one of 198.18.0.0/15, which RFC 2544
+// sets aside for benchmarks. It is the same through all its accounts.
+func (s Shopper) Address() netip.Addr {
+	n := uint32(1 + s.plan.draws.below(1<<17-2, s.ID, 0, forAddress)) // neither the first nor the last
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], 198<<24|18<<16|n)
+	return netip.AddrFrom4(b)
+}
 
 // drops says whether it leaves with its coupons instead of ordering.
 func (s Shopper) drops() bool {

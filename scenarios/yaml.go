@@ -32,6 +32,8 @@ type reader struct {
 	places map[string]*token.Position // of values, by path; of its key for a block
 	keys   map[string]*token.Position // of keys, by path
 	unread []string                   // paths whose values are not known, for a fault that was noted
+
+	open func(name string) (string, error) // reads a certificate file; nil: there is no folder to find it in
 }
 
 // A field is a node and its path. The node is nil where the campaign has

@@ -59,6 +59,7 @@ type Shopper struct {
 	step     scenarios.Step // the one that is running or comes next
 	due      time.Duration  // its intended time, on the engine's clock
 	conn     *wire.Conn
-	answered bool // its first turn was answered
+	device   wire.Device // what it connects with
+	answered bool        // its first turn was answered
 	promised promised
 }

@@ -55,7 +55,7 @@ func serve(took time.Duration) shop {
 // dialer gives connections that nobody listens to: shop never uses them.
 type dialer struct{}
 
-func (dialer) Dial(context.Context) (*wire.Conn, error) { return quiet(), nil }
+func (dialer) Dial(context.Context, *wire.Device) (*wire.Conn, error) { return quiet(), nil }
 
 // diary keeps the facts of an engine in the order in which they came.
 type diary struct {

@@ -175,7 +175,7 @@ func newInMemory(t *testing.T) *inMemory {
 }
 
 // Dial implements wire.Dialer.
-func (m *inMemory) Dial(context.Context) (*wire.Conn, error) {
+func (m *inMemory) Dial(context.Context, *wire.Device) (*wire.Conn, error) {
 	ours, theirs := net.Pipe()
 	m.theirs <- theirs
 	return wire.New(ours, m.target), nil

@@ -153,7 +153,7 @@ func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r s
 			patience = s.step.FirstToken
 		}
 		dial, cancel := context.WithDeadline(fire, start.Add(patience))
-		conn, err := e.Dialer.Dial(dial)
+		conn, err := e.Dialer.Dial(dial, &s.device)
 		cancel()
 		if err != nil {
 			var why *wire.Error

@@ -29,7 +29,7 @@ func dial(t testing.TB, h http.HandlerFunc) *wire.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := target.Dial(t.Context())
+	c, err := target.Dial(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

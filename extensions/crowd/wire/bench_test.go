@@ -48,7 +48,7 @@ func benchmarkExchange(b *testing.B, answer string, read func(*Response) error) 
 		Body:   [][]byte{[]byte(`{"messages":[`), []byte(`{"role":"user","content":"milk tea"}`), []byte(`]}`)},
 	}
 	*size = len(New(nil, target).render(nil, req))
-	c, err := target.Dial(b.Context())
+	c, err := target.Dial(b.Context(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func canned(t testing.TB, serve func(*net.TCPConn)) *Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := target.Dial(t.Context())
+	c, err := target.Dial(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

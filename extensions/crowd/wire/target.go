@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -17,6 +19,8 @@ type Config struct {
 	URL     string      // http or https; its path stands before every request's
 	Allow   Allowed     // checked against the address of every dial
 	TLS     *tls.Config // nil for the system's roots
+	Cold    bool        // every TLS handshake is a whole one: no session is resumed
+	Source  *Sources    // what to dial from; nil for whatever the system takes
 	Secrets []string    // never shown in evidence
 	Capture int         // bytes kept of each body for evidence; 0 means 2 KiB
 }
@@ -24,11 +28,13 @@ type Config struct {
 // A Target is a backend. It dials: one connection for each call.
 type Target struct {
 	Config
-	host   string // as the Host header says it
-	addr   string // host:port
-	path   string
-	secure bool
-	dialer net.Dialer
+	host    string // as the Host header says it
+	name    name
+	port    uint16
+	path    string
+	secure  bool
+	dialer  net.Dialer
+	sources *Sources
 }
 
 // NewTarget checks a config.
@@ -44,11 +50,13 @@ func NewTarget(c Config) (*Target, error) {
 	if strings.ContainsAny(t.host+t.path, " \r\n") {
 		return nil, errors.New("read the target: white space in its host or path")
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[bool]string{false: "80", true: "443"}[t.secure]
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), map[bool]string{false: "80", true: "443"}[t.secure]), 10, 16)
+	if err != nil || port == 0 {
+		return nil, errors.New("read the target: a port is a number from 1 to 65535")
 	}
-	t.addr = net.JoinHostPort(u.Hostname(), port)
+	t.port = uint16(port)
+	t.name = name{host: u.Hostname(), lookup: net.DefaultResolver.LookupNetIP}
+	t.sources = cmp.Or(c.Source, &Sources{})
 	if t.secure {
 		if t.TLS == nil {
 			t.TLS = &tls.Config{}
@@ -59,15 +67,15 @@ func NewTarget(c Config) (*Target, error) {
 		}
 		t.TLS.MinVersion = max(t.TLS.MinVersion, tls.VersionTLS12)
 		t.TLS.NextProtos = []string{"http/1.1"}
-		if t.TLS.ClientSessionCache == nil {
-			t.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(64)
-		}
 	}
 	// The check is on the address that is really connected to: what a name
 	// resolved to a moment ago may be another one.
-	t.dialer.Control = func(_, address string, _ syscall.RawConn) error {
+	t.dialer.Control = func(_, address string, raw syscall.RawConn) error {
 		if !t.Allow.permits(address) {
-			return &Error{NotAllowed, fmt.Errorf("%s is not on this worker's allow-list", address)}
+			return notAllowed(address)
+		}
+		if len(t.sources.all) > 0 {
+			return raw.Control(lateport)
 		}
 		return nil
 	}
@@ -75,14 +83,20 @@ func NewTarget(c Config) (*Target, error) {
 	return t, nil
 }
 
-// Dial opens a connection. Its error is an *Error.
-func (t *Target) Dial(ctx context.Context) (*Conn, error) {
-	raw, err := t.dialer.DialContext(ctx, "tcp", t.addr)
+// Dial opens a connection for a device, whose TLS session is resumed. Its error
+// is an *Error.
+func (t *Target) Dial(ctx context.Context, d *Device) (*Conn, error) {
+	raw, err := t.connect(ctx)
 	if err != nil {
-		return nil, dialError(ctx, err)
+		return nil, err
 	}
 	if t.secure {
-		conn := tls.Client(raw, t.TLS)
+		config := t.TLS
+		if d != nil && !t.Cold {
+			config = config.Clone()
+			config.ClientSessionCache = d
+		}
+		conn := tls.Client(raw, config)
 		if err := conn.HandshakeContext(ctx); err != nil {
 			raw.Close()
 			return nil, dialError(ctx, err)
@@ -90,6 +104,10 @@ func (t *Target) Dial(ctx context.Context) (*Conn, error) {
 		raw = conn
 	}
 	return New(raw, t), nil
+}
+
+func notAllowed(address string) error {
+	return &Error{NotAllowed, fmt.Errorf("%s is not on this worker's allow-list", address)}
 }
 
 func dialError(ctx context.Context, err error) error {

@@ -24,21 +24,21 @@ import (
 func itoa(n int) string { return strconv.Itoa(n) }
 
 func TestNewTarget(t *testing.T) {
-	for url, want := range map[string][3]string{
-		"http://shop":            {"shop", "shop:80", ""},
-		"https://shop/":          {"shop", "shop:443", ""},
-		"http://shop:8080/a/b/":  {"shop:8080", "shop:8080", "/a/b"},
-		"http://[::1]:8080/a%20": {"[::1]:8080", "[::1]:8080", "/a%20"},
-		"http://shop:/":          {"shop", "shop:80", ""},
+	for url, want := range map[string][4]string{
+		"http://shop":            {"shop", "shop", "80", ""},
+		"https://shop/":          {"shop", "shop", "443", ""},
+		"http://shop:8080/a/b/":  {"shop:8080", "shop", "8080", "/a/b"},
+		"http://[::1]:8080/a%20": {"[::1]:8080", "::1", "8080", "/a%20"},
+		"http://shop:/":          {"shop", "shop", "80", ""},
 	} {
 		target, err := NewTarget(Config{URL: url})
 		if err != nil {
 			t.Errorf("%s: %v", url, err)
-		} else if got := [3]string{target.host, target.addr, target.path}; got != want {
+		} else if got := [4]string{target.host, target.name.host, itoa(int(target.port)), target.path}; got != want {
 			t.Errorf("%s: got %q, want %q", url, got, want)
 		}
 	}
-	for _, url := range []string{"", "shop", "ftp://shop", "http://", "http://u:hunter2@shop", "http://shop/?a=b", "http://shop/#a", "http://sh op", "http://shop:hunter2"} {
+	for _, url := range []string{"", "shop", "ftp://shop", "http://", "http://u:hunter2@shop", "http://shop/?a=b", "http://shop/#a", "http://sh op", "http://shop:hunter2", "http://shop:65536", "http://shop:0"} {
 		if _, err := NewTarget(Config{URL: url}); err == nil {
 			t.Errorf("%q was taken", url)
 		} else if strings.Contains(err.Error(), "hunter2") {
@@ -91,7 +91,7 @@ func TestNotAllowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	begin := time.Now()
-	_, err = target.Dial(t.Context())
+	_, err = target.Dial(t.Context(), nil)
 	if kind(t, err) != NotAllowed || time.Since(begin) > 5*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(begin))
 	}
@@ -119,7 +119,7 @@ func TestDialErrors(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := target.Dial(test.ctx); kind(t, err) != test.want {
+		if _, err := target.Dial(test.ctx, nil); kind(t, err) != test.want {
 			t.Errorf("got %v, want %v", err, test.want)
 		}
 	}
@@ -138,7 +138,7 @@ func TestHandshakeTimesOut(t *testing.T) {
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer stop()
-	if _, err := target.Dial(ctx); kind(t, err) != TimedOut {
+	if _, err := target.Dial(ctx, nil); kind(t, err) != TimedOut {
 		t.Errorf("got %v, want timed out", err)
 	}
 }
@@ -154,7 +154,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := target.Dial(t.Context()); kind(t, err) != Refused || !errors.As(err, new(x509.UnknownAuthorityError)) {
+	if _, err := target.Dial(t.Context(), nil); kind(t, err) != Refused || !errors.As(err, new(x509.UnknownAuthorityError)) {
 		t.Errorf("without its authority: %v", err)
 	}
 
@@ -164,11 +164,27 @@ func TestTLS(t *testing.T) {
 	if target, err = NewTarget(Config{URL: server.URL, TLS: config}); err != nil {
 		t.Fatal(err)
 	}
-	if config.ServerName != "" || config.ClientSessionCache != nil {
+	if config.ServerName != "" || config.NextProtos != nil {
 		t.Error("the caller's config was edited")
 	}
-	for i := range 2 {
-		c, err := target.Dial(t.Context())
+	cold, err := NewTarget(Config{URL: server.URL, TLS: config, Cold: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mine, theirs Device
+	for i, test := range []struct {
+		target *Target
+		device *Device
+		want   bool
+	}{
+		{target, &mine, false}, // its first
+		{target, &mine, true},
+		{target, &mine, true},
+		{target, &theirs, false}, // another phone has no session yet
+		{target, nil, false},
+		{cold, &mine, false},
+	} {
+		c, err := test.target.Dial(t.Context(), test.device)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +199,7 @@ func TestTLS(t *testing.T) {
 			if _, err := r.ReadAll(1 << 10); err != nil || r.Status != 302 {
 				t.Errorf("got %d, %v, want the redirect", r.Status, err)
 			}
-			if got := <-resumed; got != (i > 0) {
+			if got := <-resumed; got != test.want {
 				t.Errorf("connection %d: resumed %v", i, got)
 			}
 		}
@@ -232,7 +248,7 @@ func TestTLSIdleConnectionTurns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c, err := target.Dial(t.Context())
+			c, err := target.Dial(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}

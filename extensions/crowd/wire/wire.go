@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// A Dialer opens connections to one target.
+// A Dialer opens connections to one target, each for a device; nil is one that
+// is used once.
 type Dialer interface {
-	Dial(ctx context.Context) (*Conn, error)
+	Dial(ctx context.Context, d *Device) (*Conn, error)
 }
 
 // A Request is one HTTP/1.1 request, written in one write.
