@@ -114,6 +114,9 @@ func (e Example) check() error {
 	if e.Outcome >= outcomes {
 		return fmt.Errorf("unknown outcome %d", e.Outcome)
 	}
+	if e.Attempt < 0 || !planTime(e.At) || !planTime(e.Took) || !planTime(e.Service) {
+		return fmt.Errorf("attempt %d at %v, of %v, is beyond any plan", e.Attempt, e.At, e.Took)
+	}
 	return errors.Join(short("stage", e.Stage, maxName), short("step", e.Step, maxName),
 		short("shopper", e.Shopper, maxID), short("trace", e.Trace, maxID), short("why", e.Why, maxID),
 		short("request", e.Request, maxEvidence), short("response", e.Response, maxEvidence))

@@ -66,6 +66,8 @@ func TestHostileSnapshot(t *testing.T) {
 		"ledger entry 0: kind 3":             func(s *Snapshot) { s.Ledger = []Promise{{Kind: 3}} },
 		"ledger entry 0: id of":              func(s *Snapshot) { s.Ledger = []Promise{{Kind: 1, ID: long}} },
 		"example 0: unknown outcome 99":      func(s *Snapshot) { s.Examples = []Example{{Outcome: 99}} },
+		"example 0: attempt -1":              func(s *Snapshot) { s.Examples = []Example{{Attempt: -1}} },
+		"of 2562047h47m16.8547758":           func(s *Snapshot) { s.Examples = []Example{{Took: math.MaxInt64}} },
 		"example 0: response of":             func(s *Snapshot) { s.Examples = []Example{{Response: strings.Repeat(long, 20)}} },
 		"invalid UTF-8":                      func(s *Snapshot) { s.Ledger = []Promise{{Kind: 1, Key: "\xff"}} },
 	} {

@@ -147,18 +147,6 @@ type Hole struct {
 	To    time.Duration `cbor:"4,keyasint"`
 }
 
-// Example is one exchange kept as evidence: bounded and redacted.
-type Example struct {
-	Stage    string  `json:"stage" cbor:"1,keyasint"`
-	Step     string  `json:"step" cbor:"2,keyasint"`
-	Outcome  Outcome `json:"outcome" cbor:"3,keyasint"`
-	Shopper  string  `json:"shopper" cbor:"4,keyasint"`
-	Trace    string  `json:"trace" cbor:"5,keyasint"`
-	Why      string  `json:"why,omitempty" cbor:"6,keyasint,omitempty"` // what the rule saw, in words
-	Request  string  `json:"request" cbor:"7,keyasint"`
-	Response string  `json:"response" cbor:"8,keyasint"`
-}
-
 // Observe implements Fact.
 func (f Launch) Observe(emit func(*Metric, Tags, int64)) {
 	emit(ShoppersLaunched, Tags{Stage: f.Stage}, 1)
@@ -192,6 +180,9 @@ func (f Step) Observe(emit func(*Metric, Tags, int64)) {
 	emit(StepServiceTime, full, int64(f.Service))
 	emit(ScheduleLag, stage, int64(f.Lag))
 	emit(RequestSuccess, Tags{Stage: f.Stage, Step: f.Name}, bit(f.Outcome == OK))
+	if f.Attempt > 0 {
+		emit(Retries, Tags{Stage: f.Stage, Step: f.Name}, 1)
+	}
 	if f.FirstChunk > 0 {
 		emit(TurnFirstChunk, stage, int64(f.FirstChunk))
 	}

@@ -3,7 +3,6 @@ package results
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 )
@@ -14,22 +13,21 @@ const (
 	maxSeries  = 1 << 14
 	maxSeconds = 1 << 19 // six days
 	maxSkips   = 1 << 12 // stages × reasons
-	maxKinds   = 1 << 10 // of examples
 )
 
 // A Merger folds the snapshots of all workers into a Run. The order in which
 // they come, and how often, does not matter. The ledger is not kept: whoever
 // stores snapshots stores it. A Merger is not safe for concurrent use.
 type Merger struct {
-	about    About
-	table    *table
-	lines    timeline
-	skips    skips
-	workers  map[string]*tally
-	examples map[exampleKind][]Example
-	load     Sum128
-	cut      time.Duration
-	stopped  string
+	about   About
+	table   *table
+	lines   timeline
+	skips   skips
+	workers map[string]*tally
+	proof   evidence
+	load    Sum128
+	cut     time.Duration
+	stopped string
 }
 
 // tally is what the snapshots of one worker add up to.
@@ -58,12 +56,12 @@ type WorkerNote struct {
 // NewMerger returns a merger for the run that about describes.
 func NewMerger(about About) *Merger {
 	return &Merger{
-		about:    about,
-		table:    newTable(),
-		lines:    timeline{},
-		skips:    skips{},
-		workers:  map[string]*tally{},
-		examples: map[exampleKind][]Example{},
+		about:   about,
+		table:   newTable(),
+		lines:   timeline{},
+		skips:   skips{},
+		workers: map[string]*tally{},
+		proof:   evidence{},
 	}
 }
 
@@ -100,7 +98,7 @@ func (m *Merger) Add(s Snapshot) (Acceptance, error) {
 		m.skips.add(skip)
 	}
 	for _, e := range s.Examples {
-		m.example(e)
+		m.proof.add(e)
 	}
 	m.load = m.load.Add(s.Sum)
 	m.cut = max(m.cut, s.Cut)
@@ -150,28 +148,6 @@ func (w *tally) see(seq uint64) bool {
 
 // missing is how many sequences before the last never came.
 func (w *tally) missing() uint64 { return w.last - w.through - uint64(len(w.beyond)) }
-
-// example keeps the first few of each kind in an order of their own, so that
-// the order of arrival does not matter.
-func (m *Merger) example(e Example) {
-	all := m.examples[e.kind()]
-	if all == nil && len(m.examples) >= maxKinds {
-		return
-	}
-	i, _ := slices.BinarySearchFunc(all, e, Example.compare)
-	all = slices.Insert(all, i, e)
-	if len(all) > examplesOfAKind {
-		all = all[:examplesOfAKind]
-	}
-	m.examples[e.kind()] = all
-}
-
-func (e Example) compare(o Example) int {
-	return cmp.Or(
-		cmp.Compare(e.Stage, o.Stage), cmp.Compare(e.Step, o.Step), cmp.Compare(e.Outcome, o.Outcome),
-		cmp.Compare(e.Shopper, o.Shopper), cmp.Compare(e.Trace, o.Trace), cmp.Compare(e.Why, o.Why),
-		cmp.Compare(e.Request, o.Request), cmp.Compare(e.Response, o.Response))
-}
 
 // Worker notes what the coordinator knows of a worker; the last note stands.
 // Once a fate is given, the shoppers it launched that have not ended are
@@ -229,7 +205,7 @@ func (m *Merger) Run() *Run {
 		}
 	}
 	slices.Sort(r.Warnings)
-	r.Examples = m.evidence()
+	r.Examples = m.proof.shown()
 	return r
 }
 
@@ -251,22 +227,4 @@ func (r *Run) settle(w *tally) {
 		r.Account.Missing += n
 	}
 	r.Workers = append(r.Workers, v)
-}
-
-// evidence returns the examples to show, one of each kind before the second of
-// any, and how many there were beyond them.
-func (m *Merger) evidence() []Example {
-	kinds := slices.SortedFunc(maps.Keys(m.examples), func(a, b exampleKind) int {
-		return m.examples[a][0].compare(m.examples[b][0])
-	})
-	shown := []Example{}
-	for rank := range examplesOfAKind {
-		for _, k := range kinds {
-			if all := m.examples[k]; rank < len(all) && len(shown) < examplesInAll {
-				shown = append(shown, all[rank])
-			}
-		}
-	}
-	slices.SortFunc(shown, Example.compare)
-	return shown
 }

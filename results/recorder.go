@@ -7,12 +7,6 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds on evidence, for one recorder's life and for one merged run alike.
-const (
-	examplesOfAKind = 3 // with the same stage, step and outcome
-	examplesInAll   = 200
-)
-
 // A Recorder folds the facts of one worker into snapshots. Facts are added in
 // the order in which they were emitted, and a cut falls between two of them.
 // It is not safe for concurrent use.
@@ -22,18 +16,9 @@ type Recorder struct {
 	emit   func(*Metric, Tags, int64)
 	lines  timeline
 	skips  skips
+	proof  evidence
 	next   Snapshot // what is not kept in the fields above
-
-	kinds map[exampleKind]int // examples kept so far, never reset
-	kept  int
 }
-
-type exampleKind struct {
-	stage, step string
-	outcome     Outcome
-}
-
-func (e Example) kind() exampleKind { return exampleKind{e.Stage, e.Step, e.Outcome} }
 
 // NewRecorder returns a recorder for the worker with that id.
 func NewRecorder(worker string) *Recorder {
@@ -42,7 +27,7 @@ func NewRecorder(worker string) *Recorder {
 		table:  newTable(),
 		lines:  timeline{},
 		skips:  skips{},
-		kinds:  map[exampleKind]int{},
+		proof:  evidence{},
 	}
 	r.emit = r.table.observe
 	return r
@@ -101,18 +86,13 @@ func (r *Recorder) pass(l Launch) {
 	}
 }
 
-// example keeps e unless there are enough of its kind.
+// example keeps e if it is among the slowest of its kind since the last cut.
 func (r *Recorder) example(e Example) {
-	if r.kept >= examplesInAll || r.kinds[e.kind()] >= examplesOfAKind {
-		return
-	}
-	r.kept++
-	r.kinds[e.kind()]++
 	for _, s := range []*string{&e.Shopper, &e.Trace, &e.Why} {
 		*s = clip(*s, maxID)
 	}
 	e.Request, e.Response = clip(e.Request, maxEvidence), clip(e.Response, maxEvidence)
-	r.next.Examples = append(r.next.Examples, e)
+	r.proof.add(e)
 }
 
 // Cut returns what was added since the last cut, as snapshot seq, cut at plan
@@ -124,9 +104,14 @@ func (r *Recorder) Cut(seq uint64, at time.Duration, h Health) Snapshot {
 	s.Cut, s.Health = at, h
 	s.Series, s.Seconds, s.Skips = r.table.series(), r.lines.sorted(), r.skips.sorted()
 
+	if len(r.proof) > 0 {
+		s.Examples = r.proof.shown()
+	}
+
 	r.table.reset()
 	clear(r.lines)
 	clear(r.skips)
+	clear(r.proof)
 	r.next = Snapshot{Frontier: s.Frontier, Grant: s.Grant, Holes: slices.Clone(s.Holes)}
 	return s
 }

@@ -26,7 +26,10 @@ func day(n int) []Fact {
 			if name == "complete" && i%10 == 0 {
 				outcome, ordered = Rejected, false
 				s.Outcome = outcome
-				s.Example = &Example{Stage: who.Stage, Step: name, Outcome: outcome, Shopper: fmt.Sprint(i), Request: "POST /", Response: "sold out"}
+			}
+			if name == "claim" || s.Outcome != OK {
+				s.Example = &Example{Stage: who.Stage, Step: name, Outcome: s.Outcome, Shopper: fmt.Sprint(i), Request: "POST /", Response: "an answer",
+					At: s.At, Took: s.Response, Service: s.Service}
 			}
 			facts = append(facts, s)
 		}
@@ -117,21 +120,35 @@ step_service_time{noon turn timed_out } 0 0 1`); got != want {
 
 func TestExamplesAreBounded(t *testing.T) {
 	r := NewRecorder("w")
-	offer := func(stage string, n int) {
+	offer := func(stage string, o Outcome, n int) {
 		for i := range n {
-			r.Add(Step{Name: "turn", Outcome: TimedOut, Example: &Example{Stage: stage, Step: "turn", Outcome: TimedOut, Shopper: fmt.Sprint(i)}})
+			r.Add(Step{Name: "turn", Outcome: o, Example: &Example{Stage: stage, Step: "turn", Outcome: o, Shopper: fmt.Sprint(i), Took: time.Duration(i * 7 % 5)}})
 		}
 	}
-	offer("noon", 5)
-	if s := r.Cut(1, 0, Health{}); len(s.Examples) != 3 {
-		t.Errorf("kept %d, want 3", len(s.Examples))
+	offer("noon", TimedOut, 5)
+	s := r.Cut(1, 0, Health{})
+	if len(s.Examples) != 3 {
+		t.Fatalf("kept %d, want 3", len(s.Examples))
 	}
-	offer("noon", 1)
+	for i, e := range s.Examples {
+		if want := time.Duration(4 - i); e.Took != want {
+			t.Errorf("example %d took %v, want %v: the slowest first", i, e.Took, want)
+		}
+	}
 	for i := range 100 {
-		offer(fmt.Sprint(i), 2)
+		offer(fmt.Sprint(i), OK, 2)
 	}
-	if s := r.Cut(2, 0, Health{}); len(s.Examples) != 197 {
-		t.Errorf("kept %d, want 197", len(s.Examples))
+	offer("noon", TimedOut, 3)
+	failed := 0
+	s = r.Cut(2, 0, Health{})
+	for _, e := range s.Examples {
+		failed += int(bit(e.Outcome != OK))
+	}
+	if len(s.Examples) != 200 || failed != 3 {
+		t.Errorf("kept %d, %d of them failed; want 200 and 3", len(s.Examples), failed)
+	}
+	if s := r.Cut(3, 0, Health{}); len(s.Examples) != 0 {
+		t.Errorf("%d examples are told twice", len(s.Examples))
 	}
 }
 

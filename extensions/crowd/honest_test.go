@@ -46,6 +46,10 @@ target:
   chat: {protocol: openai, model: m}
 `
 
+// secret goes with every request, comes back with every answer, and may be in
+// no evidence.
+const secret = "sk-live-0123456789"
+
 func (x trial) plan(t *testing.T) *scenarios.Plan {
 	t.Helper()
 	c, err := scenarios.Parse("honest.yaml", []byte(strings.NewReplacer("LENGTH", x.length.String(), "RATE", x.rate).Replace(honest)))
@@ -75,7 +79,7 @@ func (x trial) backend(zero time.Time) http.Handler {
 		}
 		time.Sleep(x.service) // what serving it takes
 		w.Header().Set("Content-Type", "text/event-stream")
-		io.WriteString(w, "data: {\"choices\":[{\"delta\":{\"content\":\"好的\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
+		io.WriteString(w, ": "+secret+"\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"好的\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
 	})
 }
 
@@ -108,8 +112,10 @@ func (x trial) run(t *testing.T, p *scenarios.Plan, dialer wire.Dialer, zero tim
 	e := crowd.New(crowd.Config{
 		Plan: p, Dialer: dialer, Emit: emit,
 		Protocols: crowd.Protocols{Chat: chat.New(p.Target.Chat)},
-		Header:    func(scenarios.Shopper) []byte { return nil },
-		Boot:      func() time.Duration { return time.Since(zero) },
+		Header: func(scenarios.Shopper) []byte {
+			return []byte("Authorization: Bearer " + secret + "\r\nX-Also: " + secret + "\r\n")
+		},
+		Boot: func() time.Duration { return time.Since(zero) },
 	})
 	lease := crowd.Lease{Version: 1, Deadline: time.Hour, Started: true}
 	for slot := range scenarios.Slots {
@@ -167,7 +173,7 @@ type inMemory struct {
 
 func newInMemory(t *testing.T) *inMemory {
 	t.Helper()
-	target, err := wire.NewTarget(wire.Config{URL: "http://127.0.0.1:1"})
+	target, err := wire.NewTarget(wire.Config{URL: "http://127.0.0.1:1", Secrets: []string{secret}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +230,7 @@ func TestResponseTimeIsExact(t *testing.T) {
 					}
 				}
 				waits := x.waits(p)
+				examples(t, run, at(waits, 1)+x.service)
 				for _, q := range []float64{0, 0.5, 0.9, 0.98, 0.985, 0.99, 0.995, 0.999, 0.9999, 1} {
 					wait := at(waits, q)
 					theirs, lag := wait, time.Duration(0)
@@ -252,6 +259,25 @@ func TestResponseTimeIsExact(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// examples checks the evidence of a run in which everything was answered.
+func examples(t *testing.T, run *results.Run, longest time.Duration) {
+	t.Helper()
+	if len(run.Examples) == 0 || run.Examples[0].Took < longest/2 {
+		t.Fatalf("%d examples; none is of the stall, in which one took %v", len(run.Examples), longest)
+	}
+	for _, e := range run.Examples {
+		if e.Outcome != results.OK || e.Took > longest || e.Service > e.Took || e.At == 0 {
+			t.Errorf("an example of %v, %v of service, at %v: the longest took %v", e.Took, e.Service, e.At, longest)
+		}
+		if !strings.Contains(e.Request, "traceparent: 00-"+e.Trace+"-") || !strings.Contains(e.Response, "好的") {
+			t.Errorf("trace %s of\n%s\n%s", e.Trace, e.Request, e.Response)
+		}
+		if all := fmt.Sprint(e); strings.Contains(all, secret) || !strings.Contains(all, "redacted") {
+			t.Errorf("a secret is told: %s", all)
+		}
 	}
 }
 

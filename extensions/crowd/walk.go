@@ -122,8 +122,8 @@ func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 			fact.PerToken = r.LastToken.Sub(r.FirstToken) / time.Duration(r.Tokens-1)
 		}
 	}
-	if r.Outcome != results.OK && e.evidence.wants(fact) {
-		fact.Example = s.example(r)
+	if e.evidence.wants(&fact) {
+		fact.Example = s.example(&fact, r)
 	}
 	e.Emit(fact)
 	if p, ok := promise(s, r, fact.At); ok && s.news(p) {

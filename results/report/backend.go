@@ -98,7 +98,9 @@ func (p *page) books(d Document) {
 // requests is how they ended.
 func (p *page) requests(r *results.Run) {
 	all := whole(r)
-	p.section("Requests", "every attempt; %s sent, %s for each order", results.HumanCount(all.requests), decimal(all.requestsPerOrder()))
+	again := share{r.Count(results.Retries, results.Tags{}), all.requests}
+	p.section("Requests", "every attempt; %s sent, %s for each order; %s repeat an earlier one", results.HumanCount(all.requests),
+		decimal(all.requestsPerOrder()), percent(again.ratio()))
 	for _, o := range results.Outcomes() {
 		if n := r.Count(results.Requests, results.Tags{Outcome: o.String()}); n > 0 {
 			part := share{n, all.requests}
@@ -125,6 +127,33 @@ func where(r *results.Run, o results.Outcome) string {
 		names[i] = s + " " + results.HumanCount(counts[s])
 	}
 	return strings.Join(names[:min(3, len(names))], ", ")
+}
+
+// slowest names the slowest exchange of each step that ended as ok, so that it
+// can be looked up in the backend's own traces.
+func (p *page) slowest(r *results.Run) {
+	worst := map[string]results.Example{}
+	for _, e := range r.Examples {
+		if old, known := worst[e.Step]; e.Outcome == results.OK && (!known || e.Took > old.Took) {
+			worst[e.Step] = e
+		}
+	}
+	if len(worst) == 0 {
+		return
+	}
+	rows := [][]string{{"step", "response", "service", "ended at", "stage", "shopper", "trace"}}
+	for _, s := range steps(r) {
+		if e, some := worst[s]; some {
+			rows = append(rows, []string{s, results.Human(e.Took), results.Human(e.Service), results.Human(e.At), cut(e.Stage, 14), cut(e.Shopper, 12), e.Trace})
+		}
+	}
+	if p.width < widest { // traces are long
+		for i := range rows {
+			rows[i] = rows[i][:len(rows[i])-1]
+		}
+	}
+	p.section("Slowest", "of each step, ended as ok; --json has requests and answers")
+	p.table(1, rows, 4, 5, 6)
 }
 
 // steps is response time beside service time.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -103,7 +104,12 @@ func (p *page) example(d Document) {
 		return
 	}
 	p.section("Example", "one of %s requests that ended as %s", results.HumanCount(r.Count(results.Requests, results.Tags{Outcome: e.Outcome.String()})), e.Outcome.String())
-	p.line("  %s in %s, shopper %s, trace %s", e.Step, e.Stage, e.Shopper, cmp.Or(e.Trace, nothing))
+	attempt := ""
+	if e.Attempt > 0 {
+		attempt = fmt.Sprintf(", attempt %d", e.Attempt+1)
+	}
+	p.line("  %s in %s%s, ended at %s after %s", e.Step, e.Stage, attempt, results.Human(e.At), results.Human(e.Took))
+	p.line("  shopper %s, trace %s", e.Shopper, cmp.Or(e.Trace, nothing))
 	if e.Why != "" {
 		p.line("  %s", strings.Join(wrap(e.Why, p.width-2), "\n  "))
 	}

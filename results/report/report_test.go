@@ -108,7 +108,7 @@ func (d day) shopper(r *results.Recorder, draw *rand.Rand, stage string, number 
 			if stage == "noon" {
 				took += time.Duration(draw.Float64() * float64(d.slow))
 				if draw.Float64() < d.badShare {
-					f.Outcome, f.Answered = d.bad, false
+					f.Outcome, f.Answered, f.Attempt = d.bad, false, 1
 				}
 			}
 			f.FirstChunk, f.FirstToken, f.PerToken, f.Tokens = took/3, took/2, took/64, 32
@@ -119,9 +119,16 @@ func (d day) shopper(r *results.Recorder, draw *rand.Rand, stage string, number 
 		if f.Outcome != results.OK {
 			f.Example = &results.Example{
 				Stage: stage, Step: step, Outcome: f.Outcome, Shopper: fmt.Sprintf("%d/%d", who.Slot, number), Trace: "4bf92f3577b34da6a3ce929d0e0e4736",
+				Attempt: f.Attempt, At: f.At, Took: f.Response, Service: f.Service,
 				Why:      "429 with Retry-After: 2, limiter code Throttling.RateQuota",
 				Request:  "POST /compatible-mode/v1/chat/completions HTTP/1.1\r\nAuthorization: [redacted]\r\n\r\n{\"model\":\"qwen-shop\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"I would like a milk tea, and is there still a free-order card for me today?\"}]}",
 				Response: "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 2\r\n\r\n{\"error\":{\"code\":\"Throttling.RateQuota\",\"message\":\"\x1b[31mRequests rate limit exceeded\"}}",
+			}
+		}
+		if f.Outcome == results.OK && number%400 == 0 && stage == "noon" {
+			f.Example = &results.Example{
+				Stage: stage, Step: step, Outcome: f.Outcome, Shopper: fmt.Sprintf("%d/%d", who.Slot, number), Trace: fmt.Sprintf("4bf92f3577b34da6a3ce929d%08x", number),
+				At: f.At, Took: f.Response, Service: f.Service, Request: "POST /", Response: "HTTP/1.1 200 OK",
 			}
 		}
 		r.Add(f)

@@ -27,6 +27,7 @@ func Text(w io.Writer, d Document) error {
 	p.books(d)
 	p.requests(d.Run)
 	p.steps(d.Run)
+	p.slowest(d.Run)
 	p.account(d)
 	p.workers(d.Run)
 	p.example(d)
