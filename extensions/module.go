@@ -76,7 +76,7 @@ func (i *instance) crowd(value sobek.Value) error {
 	defer end(nil)
 	switch err := i.session.open(); {
 	case err == nil:
-		engine, err := i.engine(i.session.setup, false)
+		engine, err := i.engine(i.session.setup, false, end)
 		if err != nil {
 			i.session.fail(err)
 			return err
@@ -96,7 +96,7 @@ func (i *instance) crowd(value sobek.Value) error {
 	if err != nil {
 		return err
 	}
-	engine, err := i.engine(setup, true)
+	engine, err := i.engine(setup, true, end)
 	if err != nil {
 		return err
 	}
@@ -111,10 +111,14 @@ func (i *instance) crowd(value sobek.Value) error {
 }
 
 // engine builds the engine for a setup; its facts leave through k6's samples.
-func (i *instance) engine(setup link.Setup, alone bool) (*crowd.Engine, error) {
+// It is ended when the campaign's files can't be read any more.
+func (i *instance) engine(setup link.Setup, alone bool, end func(error)) (*crowd.Engine, error) {
 	plan, err := scenarios.DecodePlan(setup.Plan)
 	if err != nil {
 		return nil, fmt.Errorf("read the plan: %w", err)
+	}
+	if err := plan.Attach(setup.Data, end); err != nil {
+		return nil, err
 	}
 	config, err := Outfit(plan, Terms{Run: setup.Run, Env: setup.Env, Allow: setup.Allow})
 	if err != nil {
@@ -147,6 +151,9 @@ func (i *instance) alone(value sobek.Value) (link.Setup, *scenarios.Plan, error)
 	if err != nil {
 		return link.Setup{}, nil, err
 	}
+	if err := plan.Pin(campaign.Dir); err != nil {
+		return link.Setup{}, nil, err
+	}
 	if o.Target != "" {
 		plan.Target.URL = o.Target
 	}
@@ -159,7 +166,7 @@ func (i *instance) alone(value sobek.Value) (link.Setup, *scenarios.Plan, error)
 			env[name] = v
 		}
 	}
-	return link.Setup{Run: "xk6", Plan: plan.Encode(), Env: env, Allow: o.Allow}, plan, nil
+	return link.Setup{Run: "xk6", Plan: plan.Encode(), Env: env, Allow: o.Allow, Data: campaign.Dir}, plan, nil
 }
 
 // everything is the lease of an engine that nobody leads: the whole crowd, for

@@ -1,6 +1,7 @@
 package extensions
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -57,16 +58,11 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 	if err != nil {
 		return crowd.Config{}, err
 	}
-	common := header(backend, t.Run)
-	return crowd.Config{
-		Plan:      p,
-		Dialer:    target,
-		Protocols: spoken,
-		Header: func(s scenarios.Shopper) []byte {
-			lines := append(slices.Clip(common), "X-User-Id: "+s.User.String()+"\r\n"...)
-			return append(lines, clientAddress(backend.ClientAddress, s)...)
-		},
-	}, nil
+	head, err := newHeader(backend, t.Run)
+	if err != nil {
+		return crowd.Config{}, err
+	}
+	return crowd.Config{Plan: p, Dialer: target, Protocols: spoken, Header: head.render}, nil
 }
 
 // protocols makes what the campaign names. The names are checked when a
@@ -94,18 +90,55 @@ func protocols(t scenarios.Target) (crowd.Protocols, error) {
 	return p, nil
 }
 
-// header renders the lines that every request carries: the stress tag that lets
-// a backend tell this load from its customers, who sends it, and the campaign's
+// A header is the lines that every request carries: the stress tag that lets a
+// backend tell this load from its customers, who sends it, and the campaign's
 // own.
-func header(t scenarios.Target, run string) []byte {
-	own, lines := t.Headers, []byte(t.Stress()+": "+run+"\r\n")
+type header struct {
+	common []byte // lines that are the same for everybody
+	own    []line // the others
+	client string // name of the one that says where a shopper comes from; may be empty
+}
+
+// A line is a header whose value is a template.
+type line struct {
+	name  string
+	value []scenarios.Piece
+}
+
+func newHeader(t scenarios.Target, run string) (header, error) {
+	own, h := t.Headers, header{common: []byte(t.Stress() + ": " + run + "\r\n"), client: t.ClientAddress}
 	if _, ok := own["User-Agent"]; !ok {
-		lines = append(lines, "User-Agent: flashcrowd\r\n"...)
+		h.common = append(h.common, "User-Agent: flashcrowd\r\n"...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(own)) {
-		lines = append(lines, name+": "+own[name]+"\r\n"...)
+		pieces, err := scenarios.Pieces(own[name])
+		switch {
+		case err != nil:
+			return header{}, fmt.Errorf("read the header %s: it %w", name, err)
+		case !slices.ContainsFunc(pieces, func(p scenarios.Piece) bool { return p.Name != "" }):
+			h.common = append(h.common, name+": "+own[name]+"\r\n"...)
+		default:
+			h.own = append(h.own, line{name, pieces})
+		}
 	}
-	return lines
+	return h, nil
+}
+
+// render returns a shopper's lines.
+func (h header) render(s scenarios.Shopper) []byte {
+	b := append(slices.Clip(h.common), "X-User-Id: "+s.UserID()+"\r\n"...)
+	b = append(b, clientAddress(h.client, s)...)
+	for _, l := range h.own {
+		b = append(b, l.name+": "...)
+		for _, p := range l.value {
+			b = append(b, p.Text...)
+			if p.Name != "" {
+				b = append(b, s.Value(p.Name)...) // one line: checked when the file was read
+			}
+		}
+		b = append(b, "\r\n"...)
+	}
+	return b
 }
 
 // clientAddress renders the line that says where a shopper comes from, as a

@@ -13,11 +13,16 @@ type Campaign struct {
 	Name       string
 	Seed       uint64
 	Crowd      Crowd
+	Data       map[string]Feed // by what they are files of: see Feeds
 	Factors    results.Factors // the campaign's own suggestion, 1 where it has none; flags override each
 	Target     Target
 	Limits     Limits
 	Thresholds []verdict.Threshold
 	Validity   verdict.Validity
+
+	// Dir is the folder of the file that the campaign was loaded from; empty if
+	// there is none.
+	Dir string
 
 	rules []rule // what Thresholds were parsed from, one by one
 }

@@ -20,7 +20,10 @@ const (
 
 // A checker holds what a campaign says against what it may say, wherever it
 // came from: a file or another process.
-type checker struct{ faults Faults }
+type checker struct {
+	faults Faults
+	rows   []string // placeholders of the campaign's files
+}
 
 func (k *checker) fault(path, hint, format string, args ...any) {
 	k.faults = append(k.faults, Fault{Path: path, Message: fmt.Sprintf(format, args...), Hint: hint})
@@ -36,9 +39,10 @@ func (k *checker) key(path, hint, format string, args ...any) {
 // positions. A campaign without faults can be planned with any factors, but
 // for the size of the crowd and its limits.
 func (c *Campaign) check() Faults {
-	k := &checker{}
+	k := &checker{rows: c.rowNames()}
 	k.name("name", c.Name)
 	k.crowd(&c.Crowd)
+	k.feeds(c.Data)
 	k.factors(c)
 	k.target(&c.Target, c.Crowd.Journeys)
 	if l := c.Limits.Arrivals; l < 0 || l > maxRate {
@@ -225,6 +229,7 @@ func (k *checker) target(t *Target, journeys []Weight) {
 	k.connection(t)
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
 		k.header("target.headers."+name, name, t.Headers[name])
+		k.filled("target.headers."+name, t.Headers[name], append([]string{"shopper.id", "shopper.user"}, k.rows...))
 	}
 	orders := slices.ContainsFunc(journeys, func(w Weight) bool { return w.Share > 0 && slices.Contains(script(w.Name, 1), Complete) })
 	k.endpoint("chat", t, t.Chat, true)

@@ -26,6 +26,7 @@ type canonical struct {
 	Name       string          `json:"name"`
 	Seed       uint64          `json:"seed"`
 	Crowd      Crowd           `json:"crowd"`
+	Data       map[string]Feed `json:"data,omitempty"`
 	Factors    results.Factors `json:"factors"`
 	Target     Target          `json:"target"`
 	Limits     Limits          `json:"limits"`
@@ -43,7 +44,7 @@ type validity struct {
 
 func (c *Campaign) canonical() canonical {
 	form := canonical{
-		Name: c.Name, Seed: c.Seed, Crowd: c.Crowd, Factors: c.Factors, Target: c.Target, Limits: c.Limits,
+		Name: c.Name, Seed: c.Seed, Crowd: c.Crowd, Data: c.Data, Factors: c.Factors, Target: c.Target, Limits: c.Limits,
 		Thresholds: slices.Clone(c.rules),
 		Validity:   validity{c.Validity.Late, c.Validity.Orphaned, c.Validity.LagP99, c.Validity.CPU},
 	}
@@ -86,12 +87,13 @@ type wirePlan struct {
 	Format   int             `json:"format"`
 	Campaign canonical       `json:"campaign"`
 	Factors  results.Factors `json:"factors"`
+	Pins     map[string]Pin  `json:"pins,omitempty"`
 	Target   Target          `json:"target"` // whole; secrets still as ${NAME}
 }
 
 // Encode returns the plan for DecodePlan, the same bytes for the same plan.
 func (p *Plan) Encode() []byte {
-	return marshal(wirePlan{planFormat, p.Campaign.canonical(), p.Factors, p.Target})
+	return marshal(wirePlan{planFormat, p.Campaign.canonical(), p.Factors, p.Pins, p.Target})
 }
 
 // maxPlan is the largest encoded plan, in bytes.
@@ -121,7 +123,7 @@ func decodePlan(data []byte) (*Plan, error) {
 	}
 	form := w.Campaign
 	c := &Campaign{
-		Name: form.Name, Seed: form.Seed, Crowd: form.Crowd, Factors: form.Factors, Target: w.Target, Limits: form.Limits,
+		Name: form.Name, Seed: form.Seed, Crowd: form.Crowd, Data: form.Data, Factors: form.Factors, Target: w.Target, Limits: form.Limits,
 		Validity: verdict.Validity{
 			Late: form.Validity.Late, Orphaned: form.Validity.Orphaned,
 			LagP99: form.Validity.LagP99, CPU: form.Validity.CPU,
@@ -137,6 +139,13 @@ func decodePlan(data []byte) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	files := c.files()
+	for name := range w.Pins {
+		if files[name] == "" {
+			return nil, fmt.Errorf("it says what is in %q, which it does not read", clip(name, 40))
+		}
+	}
+	p.Pins = w.Pins
 	if !bytes.Equal(p.Encode(), data) {
 		return nil, errors.New("it is not in the form in which plans are written")
 	}
@@ -149,7 +158,7 @@ func decodePlan(data []byte) (*Plan, error) {
 func (p *Plan) Fingerprint() string {
 	campaign := p.Campaign.canonical()
 	campaign.Factors = results.Factors{} // a suggestion; what applies stands beside it
-	sum := sha256.Sum256(marshal(wirePlan{Format: planFormat, Campaign: campaign, Factors: p.Factors}))
+	sum := sha256.Sum256(marshal(wirePlan{Format: planFormat, Campaign: campaign, Factors: p.Factors, Pins: p.Pins}))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -206,9 +206,9 @@ func rowsUnder(text, head string) (rows [][]string) {
 
 func unquoted(cell string) string { return strings.Trim(cell, "`") }
 
-// alike are the keys of operations and rules that are read as those of
-// target.chat.turn and its rejected are.
-var alike = regexp.MustCompile(`^target\.(coupons\.claim|checkout\.(create|update))\.|^target\.chat\.turn\.(answer\.done\.|retry\[|ok\[)|` +
+// alike are the keys of files, operations and rules that are read as those of
+// data.users, target.chat.turn and its rejected are.
+var alike = regexp.MustCompile(`^data\.(items|addresses)\.|^target\.(coupons\.claim|checkout\.(create|update))\.|^target\.chat\.turn\.(answer\.done\.|retry\[|ok\[)|` +
 	`^target\.checkout\.complete\.(request|take|rejected|retry|ok|pending\[|poll\.(request\.|take|rejected|retry|pending|ok))`)
 
 // Each key of the loader has a row, and what a row says of a wrong value is

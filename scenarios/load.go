@@ -33,7 +33,11 @@ func Load(nameOrPath string) (*Campaign, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load campaign: %w", err)
 	}
-	return parseWith(nameOrPath, src, beside(filepath.Dir(nameOrPath)))
+	c, err := parseWith(nameOrPath, src, beside(filepath.Dir(nameOrPath)))
+	if err == nil {
+		c.Dir = filepath.Dir(nameOrPath)
+	}
+	return c, err
 }
 
 func isPath(s string) bool {

@@ -51,7 +51,7 @@ func (k *checker) operations(name string, t *Target, e Endpoint) {
 }
 
 func (k *checker) operation(at string, kind StepKind, t *Target, o Operation) {
-	known := append(placeholders(kind), t.takenBefore(kind)...)
+	known := slices.Concat(placeholders(kind), t.takenBefore(kind), k.rows)
 	k.described(at, t, o, known)
 	k.needs(at+".take", kind, o)
 	switch {
@@ -156,7 +156,7 @@ func (k *checker) filled(at, template string, known []string) string {
 		default:
 			b.WriteString("x")
 		}
-		if !slices.Contains(known, p.Name) {
+		if !isKnown(p.Name, known) {
 			k.fault(at, didYouMean(p.Name, known), "there is no placeholder {{%s}} here", clip(p.Name, 60))
 		}
 	}

@@ -71,7 +71,7 @@ func (r *reader) place(path string) *token.Position {
 }
 
 func (r *reader) campaign(root field) *Campaign {
-	top := r.mapping(root, "name", "seed", "crowd", "factors", "target", "limits", "thresholds", "validity")
+	top := r.mapping(root, "name", "seed", "crowd", "data", "factors", "target", "limits", "thresholds", "validity")
 	c := &Campaign{
 		Seed:     1,
 		Factors:  results.Factors{Scale: 1, Demand: 1, Compress: 1, Pace: 1},
@@ -80,6 +80,7 @@ func (r *reader) campaign(root field) *Campaign {
 	r.text(top["name"], &c.Name)
 	r.count(top["seed"], &c.Seed)
 	c.Crowd = r.crowd(top["crowd"])
+	c.Data = r.feeds(top["data"])
 
 	factors := r.mapping(top["factors"], "scale", "demand", "compress", "pace")
 	for key, to := range map[string]*float64{

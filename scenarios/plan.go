@@ -21,6 +21,7 @@ type Plan struct {
 	Factors  results.Factors // as they apply: none is 0
 	Shoppers uint64          // planned, factors applied
 	Target   Target          // where this run goes; its URL is not part of the fingerprint
+	Pins     map[string]Pin  // of its files, by what they are for
 
 	curve    *curve
 	draws    draws
@@ -28,6 +29,7 @@ type Plan struct {
 	personas []Persona
 	think    Think // before the pace
 	stages   func() []results.Stage
+	data     *data // open files; nil without
 }
 
 // MaxShoppers is the largest crowd of a plan, factors applied.

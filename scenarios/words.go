@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,15 +118,21 @@ const bulk = 40
 // item returns what the shopper buys: one thing, seldom two or three of it, milk
 // tea for the whole office, or one bill.
 func (s Shopper) item() Item {
+	quantity := max(1, s.plan.draws.below(10, s.ID, 0, forQuantity)-6)
+	switch s.Journey {
+	case "bulk-order":
+		quantity = bulk
+	case "bill":
+		quantity = 1
+	}
+	if id := s.row("items", "id"); id != "" {
+		return Item{ID: id, Title: cmp.Or(s.row("items", "title"), id), Quantity: quantity}
+	}
 	if s.Journey == "bulk-order" {
-		return Item{ID: goods[0].id, Title: goods[0].title[s.language()], Quantity: bulk}
+		return Item{ID: goods[0].id, Title: goods[0].title[s.language()], Quantity: quantity}
 	}
 	wares := s.wares()
 	g := &wares[s.plan.draws.below(len(wares), s.ID, 0, forItem)]
-	quantity := max(1, s.plan.draws.below(10, s.ID, 0, forQuantity)-6)
-	if s.Journey == "bill" {
-		quantity = 1
-	}
 	return Item{ID: g.id, Title: g.title[s.language()], Quantity: quantity}
 }
 

@@ -30,6 +30,7 @@ type Config struct {
 	Exec  []string          // the child's program and arguments
 	Env   map[string]string // what the campaign's ${NAME}s may be: only names that the user allowed
 	Allow []string          // hosts, addresses or prefixes that the child may fire at
+	Data  string            // folder of the campaign's files, the only one that the child reads; may be empty
 	Dir   string            // for the child's log and files; empty means a temporary one
 
 	Wait   time.Duration // for a coordinator, at most; 0 means forever
@@ -171,6 +172,6 @@ func (w *Worker) work(ctx context.Context, client *client, brief agents.Brief) e
 		relay:  newRelay(w.Name, w.GiveUp, w.Grace, scenarios.Boottime()),
 		events: make(chan event),
 	}
-	setup := link.Setup{Worker: w.identity.ID, Run: brief.Run, Plan: brief.Plan, Env: w.Env, Allow: w.Allow}
+	setup := link.Setup{Worker: w.identity.ID, Run: brief.Run, Plan: brief.Plan, Env: w.Env, Allow: w.Allow, Data: w.Data}
 	return s.run(ctx, setup)
 }

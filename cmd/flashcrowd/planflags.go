@@ -22,6 +22,7 @@ type planFlags struct {
 	seed                          uint64
 	target                        string
 	allow                         []string
+	data                          string
 	flags                         *pflag.FlagSet
 }
 
@@ -33,6 +34,7 @@ func (f *planFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.pace, "pace", "", "shorten think times, patience and back-off: 0.1 (default: the campaign's)")
 	flags.Uint64Var(&f.seed, "seed", 0, "draw another crowd (default: the campaign's seed)")
 	flags.StringVar(&f.target, "target", "", "backend to shop at, a URL (default: the campaign's, else the built-in storefront)")
+	flags.StringVar(&f.data, "data", "", "folder of the files that the campaign names (default: the campaign's own)")
 	flags.StringSliceVar(&f.allow, "allow", nil, "address or prefix that may be loaded, such as 192.0.2.10 or 192.0.2.0/24 (default: loopback only)")
 }
 
@@ -65,6 +67,12 @@ func (f *planFlags) plan(nameOrPath string) (*scenarios.Plan, error) {
 	}
 	plan, err := campaign.Plan(factors)
 	if err != nil {
+		return nil, usage(err)
+	}
+	if f.data == "" {
+		f.data = campaign.Dir
+	}
+	if err := plan.Pin(f.data); err != nil {
 		return nil, usage(err)
 	}
 	if f.target != "" {

@@ -340,6 +340,9 @@ func (f *fleet) start(name, join string, key []byte, dir string, logs *os.File, 
 	for _, a := range flags.allow {
 		args = append(args, "--allow", a)
 	}
+	if len(plan.Pins) > 0 {
+		args = append(args, "--data", flags.data)
+	}
 	p, err := startPart(name, args, plainEnv(secrets), logs, logs, r)
 	if err != nil {
 		wr.Close()

@@ -26,6 +26,7 @@ type workerFlags struct {
 	keyFD     int
 	env       []string
 	allow     []string
+	data      string
 	attended  bool
 }
 
@@ -48,6 +49,7 @@ func workerCommand(w world) *cobra.Command {
 	c.Flags().IntVar(&f.keyFD, "key-fd", 3, "descriptor to read the cluster key from")
 	c.Flags().StringSliceVar(&f.env, "env", nil, "name of an environment variable that the campaign may read")
 	c.Flags().StringSliceVar(&f.allow, "allow", nil, "address or prefix that may be loaded (default: loopback only)")
+	c.Flags().StringVar(&f.data, "data", "", "folder of the files that the campaign names, the only one whose files it may read")
 	c.Flags().BoolVar(&f.attended, "attended", false, "end when standard input does")
 	return c
 }
@@ -89,7 +91,7 @@ func work(ctx context.Context, w world, f workerFlags) error {
 		Exec: []string{self, "k6", "run", "--quiet", "--no-color", "--no-usage-report",
 			"--no-thresholds", "--summary-mode=disabled", // they keep every value
 			"--out", "flashcrowd", script},
-		Env: env, Allow: f.allow, Dir: f.dir, Wait: time.Minute,
+		Env: env, Allow: f.allow, Data: f.data, Dir: f.dir, Wait: time.Minute,
 		Log: slog.New(slog.NewTextHandler(w.Talk, nil)),
 	})
 	if err != nil {

@@ -92,6 +92,7 @@ func (s *Shopper) example(f *results.Step, r scenarios.Result) *results.Example 
 		At: f.At, Took: f.Response, Service: f.Service, Why: r.Why,
 	}
 	if s.conn != nil {
+		s.conn.Hide(s.Secrets())
 		x.Request, x.Response = s.conn.Exchange()
 		x.Why = s.conn.Redact(r.Why) // a backend may repeat what it was sent
 	}

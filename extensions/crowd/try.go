@@ -52,6 +52,7 @@ func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sig
 		last.Start = start
 		sight := Sight{Step: s.step, Result: last, Took: last.End.Sub(start)}
 		if s.conn != nil {
+			s.conn.Hide(s.Secrets())
 			sight.Request, sight.Response = s.conn.Exchange()
 			sight.Result.Why = s.conn.Redact(last.Why)
 		}

@@ -22,6 +22,7 @@ type Setup struct {
 	Plan   []byte            `cbor:"3,keyasint"` // as GET /v1/plan gave it
 	Env    map[string]string `cbor:"4,keyasint"` // the campaign's ${NAME}s, resolved by the worker
 	Allow  []string          `cbor:"5,keyasint"` // hosts, addresses or prefixes it may fire at
+	Data   string            `cbor:"6,keyasint"` // folder of the campaign's files, the only one that is read; may be empty
 }
 
 // Lease is the right to launch: what the coordinator answered to the snapshot

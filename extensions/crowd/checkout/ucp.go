@@ -30,7 +30,7 @@ func (ucp) request(s *crowd.Shopper, step scenarios.Step) (method, path string, 
 		body = appendLines(append(body, '{'), step.Item)
 		body = append(appendCode(append(body, ','), step.Coupon), '}')
 	case scenarios.Complete:
-		body = appendInstrument(body, s.User.String())
+		body = appendInstrument(body, s.UserID())
 	default:
 		body = append(appendLines(append(body, '{'), step.Item), '}')
 	}
@@ -123,7 +123,7 @@ func (u ucpJanuary) request(s *crowd.Shopper, step scenarios.Step) (method, path
 	case scenarios.Read, scenarios.Poll:
 		return method, path, nil
 	case scenarios.Complete:
-		return method, path, appendPaymentData(nil, s.User.String())
+		return method, path, appendPaymentData(nil, s.UserID())
 	}
 	body = append(body, '{')
 	if step.Kind == scenarios.Update {

@@ -49,7 +49,7 @@ func (w *WxpayFavor) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) sce
 	start := time.Now()
 	key := step.Key.String()
 	resp, err := c.Do(&wire.Request{
-		Method: "POST", Path: w.path + url.PathEscape(s.User.String()) + "/coupons", Header: s.Header, Extra: extra(step, key),
+		Method: "POST", Path: w.path + url.PathEscape(s.UserID()) + "/coupons", Header: s.Header, Extra: extra(step, key),
 		Body:  [][]byte{w.head, []byte(key), []byte(tail)},
 		First: start.Add(step.Answer), Deadline: start.Add(step.Answer),
 	})

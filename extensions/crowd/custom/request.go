@@ -191,10 +191,6 @@ func (t template) lacks(value func(name string) string) bool {
 // have it yet.
 func value(s *crowd.Shopper, step scenarios.Step, name string) string {
 	switch name {
-	case "shopper.id":
-		return s.ID.String()
-	case "shopper.user":
-		return s.User.String()
 	case "step.key":
 		return step.Key.String()
 	case "step.say":
@@ -208,7 +204,10 @@ func value(s *crowd.Shopper, step scenarios.Step, name string) string {
 	case "step.session":
 		return step.Session
 	}
-	return s.Taken[strings.TrimPrefix(name, "taken.")]
+	if taken, ok := strings.CutPrefix(name, "taken."); ok {
+		return s.Taken[taken]
+	}
+	return s.Value(name)
 }
 
 // appendEscaped escapes for the inside of a JSON string.

@@ -39,6 +39,8 @@ type buffers struct {
 	size []byte // a line between chunks
 	data []byte // an event's data, or a whole body
 	seen []byte // the beginning of the body, for evidence
+
+	secrets []string // of whoever sends, for this exchange
 }
 
 var pool = sync.Pool{New: func() any { return &buffers{in: make([]byte, 8<<10)} }}
@@ -61,7 +63,7 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 		c.buf = pool.Get().(*buffers)
 	}
 	b := c.buf
-	b.r, b.w = 0, 0
+	b.r, b.w, b.secrets = 0, 0, nil
 	b.head, b.seen, b.data, b.line, b.size = b.head[:0], b.seen[:0], b.data[:0], b.line[:0], b.size[:0]
 	b.out = c.render(b.out[:0], req)
 	c.answer = Response{c: c, deadline: req.Deadline, bodiless: req.Method == "HEAD"}

@@ -21,7 +21,7 @@ func (c *Conn) Exchange() (request, response string) {
 	if c.buf == nil {
 		return "", ""
 	}
-	limit, hidden := c.target.evidence(), spellings(c.target.Secrets)
+	limit, hidden := c.target.evidence(), c.hidden()
 	head, body, _ := strings.Cut(string(c.buf.out), "\r\n\r\n")
 	request = show(head, body, limit, true, hidden)
 	if len(c.buf.head) > 0 {
@@ -33,7 +33,22 @@ func (c *Conn) Exchange() (request, response string) {
 }
 
 // Redact takes the secrets out of a text, such as an error that a backend wrote.
-func (c *Conn) Redact(text string) string { return hide(text, spellings(c.target.Secrets)) }
+func (c *Conn) Redact(text string) string { return hide(text, c.hidden()) }
+
+// Hide says what else is secret in the last exchange: what is the shopper's own.
+func (c *Conn) Hide(secrets []string) {
+	if c.buf != nil {
+		c.buf.secrets = secrets
+	}
+}
+
+// hidden returns everything that is secret, as it may stand in an exchange.
+func (c *Conn) hidden() []string {
+	if c.buf == nil {
+		return spellings(c.target.Secrets)
+	}
+	return spellings(slices.Concat(c.target.Secrets, c.buf.secrets))
+}
 
 // show makes one side presentable. A body that is not whole may end inside a
 // secret.
