@@ -8,10 +8,10 @@ FUZZTIME ?= 60s
 BENCH    ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint golangci vuln fuzz bench e2e k6
+.PHONY: help build test race lint golangci vuln fuzz bench bench-engine e2e k6
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/flashcrowd, the one binary
 	go build -trimpath -o bin/flashcrowd ./cmd/flashcrowd
@@ -41,6 +41,9 @@ fuzz: ## every fuzz target for FUZZTIME (60s) each
 
 bench: ## the benchmarks of every package; BENCH=regexp chooses
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+bench-engine: build ## orders per CPU-second of flashcrowd, plain k6 and wrk, each alone on one core (Linux; apt-get install wrk)
+	go run ./cmd/bench engine
 
 e2e: ## whole runs through real child processes
 	go test -count=1 -v ./cmd/...

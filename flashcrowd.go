@@ -29,6 +29,7 @@
 //   - scenarios/storefront: the reference backend, a process apart; nothing that
 //     measures imports it.
 //   - ci: the exit codes, and the rules of this house as tests.
+//   - cmd/bench: what the program itself costs, beside plain k6 and wrk.
 //
 // Imports go one way, by a table that a test in ci holds: results knows nobody,
 // agents never reach k6, coordinator and worker never import each other.

@@ -16,6 +16,7 @@ const module = "github.com/flashcrowd/flashcrowd"
 var mayImport = map[string][]string{
 	".":              {"extensions"},
 	"cmd/flashcrowd": {"..."},
+	"cmd/bench":      {},
 
 	"agents":             {"scenarios", "results"},
 	"agents/membership":  {},

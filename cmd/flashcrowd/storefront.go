@@ -63,6 +63,7 @@ func storefrontCommand(w world) *cobra.Command {
 	f.StringVar(&o.Design, "design", "guarded", "how it is built: see --list")
 	f.StringVar(&o.Books, "books", "", "SQLite file that keeps the books (default: a temporary one)")
 	f.Int64Var(&o.Seats, "seats", 0, "seats of each film, concert and restaurant (default: 1,000,000)")
+	f.IntVar(&o.Flushes, "flushes", 1, "of --design null: the writes in which a stream leaves, 1 to 32")
 	f.BoolVar(&list, "list", false, "list the designs and what to expect of each")
 	f.BoolVar(&asJSON, "json", false, "with --list: print JSON")
 	f.BoolVar(&attended, "attended", false, "end when standard input does")

@@ -327,6 +327,41 @@ func TestOneWrite(t *testing.T) {
 	}
 }
 
+// flushed notes what was written between flushes.
+type flushed struct {
+	httptest.ResponseRecorder
+	pieces []string
+	now    strings.Builder
+}
+
+func (f *flushed) Write(p []byte) (int, error) { return f.now.Write(p) }
+
+func (f *flushed) Flush() {
+	f.pieces = append(f.pieces, f.now.String())
+	f.now.Reset()
+}
+
+// A stream of null leaves in as many writes as it is told, none of them with
+// half an event.
+func TestFlushes(t *testing.T) {
+	whole := string(newInstant(1).withUsage)
+	for _, n := range []int{2, 3, 31, 32, 100} {
+		w := &flushed{}
+		a := &ask{stream: true, usage: true}
+		if err := newInstant(n).Reply(t.Context(), a, &stream{w: w, ask: a}); err != nil {
+			t.Fatal(err)
+		}
+		if want := min(n, strings.Count(whole, "\n\n")); len(w.pieces) != want || strings.Join(w.pieces, "") != whole {
+			t.Errorf("%d flushes: %d pieces, want %d", n, len(w.pieces), want)
+		}
+		for _, p := range w.pieces {
+			if !strings.HasSuffix(p, "\n\n") {
+				t.Errorf("%d flushes: a piece ends with %q", n, p[max(0, len(p)-20):])
+			}
+		}
+	}
+}
+
 // Told to end, the storefront lets an answer that flows come to its end.
 func TestDrain(t *testing.T) {
 	s, err := New(Options{TokensPerSecond: 100})

@@ -12,20 +12,23 @@ import (
 
 func buildNull(o Options) shop {
 	m := newMemory(o)
-	return shop{newInstant(), m, m, m}
+	return shop{newInstant(o.Flushes), m, m, m}
 }
 
 // An instant is a chat that takes no time.
-type instant struct{ plain, withUsage, whole []byte }
+type instant struct {
+	plain, withUsage, whole []byte
+	flushes                 int // the writes in which a stream leaves
+}
 
 const (
 	instantPieces = 32
 	instantPrompt = 128 // the input tokens that every usage tells
 )
 
-func newInstant() *instant {
+func newInstant(flushes int) *instant {
 	words := slices.Repeat([]string{"珍珠", "奶茶", "一杯", "，", "少糖", "去冰", "，", "好的"}, instantPieces/8)
-	n := &instant{}
+	n := &instant{flushes: flushes}
 	for _, usage := range []bool{false, true} {
 		c := newCompletion("chatcmpl-null", "null", 1770336000, usage)
 		b := c.begin(nil)
@@ -48,13 +51,17 @@ func newInstant() *instant {
 
 // Reply implements chat.
 func (n *instant) Reply(_ context.Context, a *ask, out *stream) error {
+	rendered := n.plain
 	switch {
 	case !a.stream:
 		return out.Whole(n.whole)
 	case a.usage:
-		return out.Whole(n.withUsage)
+		rendered = n.withUsage
 	}
-	return out.Whole(n.plain)
+	if n.flushes > 1 {
+		return out.Pieces(rendered, n.flushes)
+	}
+	return out.Whole(rendered)
 }
 
 // A memory is books that end with the process. One lock guards them; each call

@@ -1,6 +1,7 @@
 package storefront
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -141,6 +142,29 @@ func (s *stream) Whole(rendered []byte) error {
 	_, err := s.w.Write(rendered)
 	err = errors.Join(err, http.NewResponseController(s.w).Flush())
 	return errors.Join(err, c.uncork(&s.face.buffers))
+}
+
+// Pieces sends a rendered stream in n writes, each of whole events and about as
+// long as the others.
+func (s *stream) Pieces(rendered []byte, n int) error {
+	h := s.w.Header()
+	h["Content-Type"], h["Cache-Control"] = typeStream, noCache
+	for ; n > 0 && len(rendered) > 0; n-- {
+		end := len(rendered) / n
+		if i := bytes.Index(rendered[end:], []byte("\n\n")); n > 1 && i >= 0 {
+			end += i + 2
+		} else {
+			end = len(rendered)
+		}
+		if _, err := s.w.Write(rendered[:end]); err != nil {
+			return err
+		}
+		if err := http.NewResponseController(s.w).Flush(); err != nil {
+			return err
+		}
+		rendered = rendered[end:]
+	}
+	return nil
 }
 
 // A completion renders the chunks of one answer.

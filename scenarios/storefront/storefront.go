@@ -32,6 +32,8 @@ type Options struct {
 	Design string // a name from Designs; "" means guarded
 	Books  string // SQLite file, kept; "" means a temporary one, removed at the end. null ignores it
 
+	Flushes int // null: the writes in which a stream of 32 pieces leaves; default 1
+
 	// The chat's capacity, which null does not have.
 	Streams              int           // answers that flow at once; default 1024
 	TokensPerSecond      float64       // of one stream; more is smoother and ends earlier; default 200
@@ -50,6 +52,7 @@ type Options struct {
 // withDefaults returns o with its zero fields filled in.
 func (o Options) withDefaults() (Options, error) {
 	o.Design = cmp.Or(o.Design, "guarded")
+	o.Flushes = cmp.Or(o.Flushes, 1)
 	o.Streams = cmp.Or(o.Streams, 1024)
 	o.TokensPerSecond = cmp.Or(o.TokensPerSecond, 200)
 	o.TotalTokensPerSecond = cmp.Or(o.TotalTokensPerSecond, 100_000)
@@ -64,6 +67,7 @@ func (o Options) withDefaults() (Options, error) {
 		name string
 		bad  bool
 	}{
+		{"Flushes", o.Flushes < 0},
 		{"Streams", o.Streams < 0},
 		{"TokensPerSecond", !(o.TokensPerSecond > 0)},
 		{"TotalTokensPerSecond", !(o.TotalTokensPerSecond > 0)},

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// The journey that is measured is the one that the figures are said to be of.
+func TestJourney(t *testing.T) {
+	var b bytes.Buffer
+	if err := campaign.Execute(&b, crowd{For: "10s", Rate: 3}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := scenarios.Parse("journey.yaml", b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := c.Plan(c.Factors)
+	if err != nil || p.Shoppers != 30 {
+		t.Fatalf("%d shoppers, %v", p.Shoppers, err)
+	}
+	kinds := map[scenarios.StepKind]int{}
+	walk := p.Shopper(scenarios.ID{}).Walk()
+	last := scenarios.Result{}
+	for {
+		step, more := walk.Next(last)
+		if !more {
+			break
+		}
+		if step.Think != 0 {
+			t.Errorf("it thinks for %v before %v", step.Think, step.Kind)
+		}
+		kinds[step.Kind]++
+		last = scenarios.Result{Outcome: 1, Coupon: "c", Session: "s", Order: "o"}
+	}
+	if kinds[scenarios.Turn] != 4 || kinds[scenarios.Claim]+kinds[scenarios.Create]+kinds[scenarios.Update]+kinds[scenarios.Complete] != steps-4 {
+		t.Errorf("steps %v", kinds)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	before, err := usageOf(os.Getpid())
+	if err != nil {
+		t.Skip(err) // no /proc
+	}
+	for begin := time.Now(); time.Since(begin) < 100*time.Millisecond; {
+	}
+	after, err := usageOf(os.Getpid())
+	if err != nil || after.cpu <= before.cpu || after.rss < kib || after.peak < after.rss {
+		t.Errorf("%+v, then %+v, %v", before, after, err)
+	}
+	if !below(os.Getpid(), os.Getppid()) || below(os.Getppid(), os.Getpid()) {
+		t.Error("who descends from whom")
+	}
+}
+
+func TestMedian(t *testing.T) {
+	for want, of := range map[float64][]float64{1: {1}, 2: {3, 2, 1}, 2.5: {4, 1, 2, 3}} {
+		if got := median(of); got != want {
+			t.Errorf("median(%v) = %v, want %v", of, got, want)
+		}
+	}
+}

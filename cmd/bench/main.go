@@ -1,0 +1,73 @@
+// Command bench measures flashcrowd itself: what an order costs the machine
+// that sends it.
+//
+//	go run ./cmd/bench [flags] engine
+//
+// Each client is the real program in processes of its own, alone on one core,
+// against the null storefront on the other. What is counted is what the system
+// says of a process: processor time in user and kernel, start-up included, and
+// memory that is resident. Other work on the machine makes a client slower and
+// hardly dearer, so figures are processor time and never the clock's, and the
+// clients take turns.
+//
+// engine compares flashcrowd with the same journey in plain k6 JavaScript, in the
+// k6 of the same binary, and with wrk, which repeats the requests of one shopper
+// of flashcrowd's and parses nothing.
+//
+// It runs on Linux, with taskset (util-linux) and wrk (Debian's package of that
+// name).
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A bench is what all measurements share.
+type bench struct {
+	program string // the flashcrowd to measure
+	client  string // core of what is measured
+	server  string // core of the storefront
+	rounds  int
+	orders  int // the engine's orders of a round
+	dir     string
+}
+
+func main() {
+	var b bench
+	flag.StringVar(&b.program, "program", "bin/flashcrowd", "the flashcrowd to measure")
+	flag.StringVar(&b.client, "client-core", "0", "core of the client that is measured")
+	flag.StringVar(&b.server, "server-core", "1", "core of the storefront")
+	flag.IntVar(&b.rounds, "rounds", 5, "rounds, of which the medians count")
+	flag.IntVar(&b.orders, "orders", 20_000, "engine: orders of one round of flashcrowd")
+	flag.Parse()
+	measure := map[string]func(context.Context) error{"engine": b.engine}[flag.Arg(0)]
+	if measure == nil || flag.NArg() != 1 {
+		fmt.Fprintln(os.Stderr, "usage: bench [flags] engine")
+		flag.PrintDefaults()
+		os.Exit(2)
+	}
+	if err := b.within(measure); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// within measures in a temporary folder.
+func (b *bench) within(measure func(context.Context) error) (err error) {
+	if b.program, err = filepath.Abs(b.program); err != nil {
+		return err
+	}
+	if b.dir, err = os.MkdirTemp("", "flashcrowd-bench-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	return measure(ctx)
+}
