@@ -95,7 +95,7 @@ type Target struct {
 
 // Endpoint is one protocol of a target.
 type Endpoint struct {
-	Protocol string `json:"protocol,omitempty"` // openai, wxpay-favor, ucp, acp, or HTTP
+	Protocol string `json:"protocol,omitempty"` // openai, openai-responses, wxpay-favor, ucp, acp, or HTTP
 	Version  string `json:"version,omitempty"`
 	Path     string `json:"path,omitempty"`     // prefix before the protocol's own paths
 	Model    string `json:"model,omitempty"`    // chat
@@ -131,7 +131,7 @@ type rule struct {
 func Protocols(endpoint string) []string {
 	switch endpoint {
 	case "chat":
-		return []string{"openai", HTTP}
+		return []string{"openai", "openai-responses", HTTP}
 	case "coupons":
 		return []string{"wxpay-favor", HTTP}
 	case "checkout":

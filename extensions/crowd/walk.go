@@ -109,12 +109,15 @@ func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 	s.due += r.End.Sub(intended)
 	fact := results.Step{
 		Who: s.who(), Name: s.step.Kind.String(), Attempt: s.step.Attempt, Outcome: r.Outcome,
-		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens, Own: r.Own,
+		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens, Thoughts: r.Reasoning, Own: r.Own,
 		Answered: s.step.Kind == scenarios.Turn && r.Outcome == results.OK && !s.answered,
 	}
 	s.answered = s.answered || fact.Answered
 	if !r.FirstChunk.IsZero() {
 		fact.FirstChunk = r.FirstChunk.Sub(intended)
+	}
+	if !r.FirstReasoning.IsZero() {
+		fact.Reasoning = r.FirstReasoning.Sub(intended)
 	}
 	if !r.FirstToken.IsZero() {
 		fact.FirstToken = r.FirstToken.Sub(intended)
