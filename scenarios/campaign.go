@@ -38,7 +38,8 @@ func (c *Campaign) Reseeded(seed uint64) *Campaign {
 // Crowd is who comes and when.
 type Crowd struct {
 	Shoppers uint64   `json:"shoppers,omitempty"` // 0 when the rates are absolute and say it
-	Process  string   `json:"process"`            // Poisson or Uniform
+	Process  string   `json:"process"`            // Poisson, Uniform or Gamma
+	Bursts   Bursts   `json:"bursts,omitzero"`    // of Gamma
 	Stages   []Stage  `json:"stages"`
 	Personas []Weight `json:"personas"` // by persona name, in the campaign's order
 	Journeys []Weight `json:"journeys"` // by journey name
@@ -50,6 +51,7 @@ type Crowd struct {
 const (
 	Poisson = "poisson" // as if nobody knew of each other
 	Uniform = "uniform" // evenly spaced along the curve
+	Gamma   = "gamma"   // as poisson, at a rate that jumps about
 )
 
 // Stage is a named stretch of the day with its rate. Rates are relative

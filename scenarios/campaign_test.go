@@ -132,7 +132,7 @@ func TestRules(t *testing.T) {
 		{"10_000", "0", "4:13: crowd.shoppers: is missing, or 0"},
 		{"10_000", "1e12", "4:13: crowd.shoppers: must be a whole number"},
 		{"10_000", "2_000_000_000_000", "4:13: crowd.shoppers: must be at most 1000000000000"},
-		{"shoppers: 10_000", "shoppers: 10\n  arrivals: {process: gamma}", "5:23: crowd.arrivals.process: "},
+		{"shoppers: 10_000", "shoppers: 10\n  arrivals: {process: weibull}", "5:23: crowd.arrivals.process: "},
 		{"[1, 9]", "-1", "7:36: crowd.stages[1].rate: must be between 0 and"},
 		{"[1, 9]", "[-1, 9]", "7:36: crowd.stages[1].rate: must be between"},
 		{"[1, 9]", "fast", `7:36: crowd.stages[1].rate: must be a number such as 3, or a rate such as 833/s, 600/m or 1_000/h, not "fast"`},

@@ -84,10 +84,11 @@ func isName(s string) bool {
 }
 
 func (k *checker) crowd(c *Crowd) {
-	if c.Process != Poisson && c.Process != Uniform {
-		k.fault("crowd.arrivals.process", didYouMean(c.Process, []string{Poisson, Uniform}), "%q is not an arrival process", clip(c.Process, 40))
+	if known := []string{Poisson, Uniform, Gamma}; !slices.Contains(known, c.Process) {
+		k.fault("crowd.arrivals.process", didYouMean(c.Process, known), "%q is not an arrival process", clip(c.Process, 40))
 	}
 	k.stages(c)
+	k.bursts(c)
 	k.weights("crowd.personas", "persona", c.Personas, Personas())
 	k.weights("crowd.journeys", "journey", c.Journeys, Journeys())
 	k.spread("crowd.turns", c.Turns, maxTurns)

@@ -9,11 +9,12 @@ import (
 // A curve is the crowd's cumulative arrivals, normalised to 2^64: piecewise
 // linear rates, so piecewise quadratic, inverted in closed form. Shares are
 // taken from the stages as written, so that compressing the day moves no
-// shopper from one stage to another.
+// shopper from one stage to another. Bursts cut a stage into pieces whose rates
+// jump, and leave the stage its share.
 type curve struct {
 	marks    []Mark    // stage i lasts from marks[i] to marks[i+1]
 	area     float64   // of all stages: rate × seconds as written
-	segments []segment // the stages with any arrivals
+	segments []segment // the stages, or their pieces, with any arrivals
 	cuts     []uint64  // where segments[1:] begin
 }
 
@@ -22,12 +23,12 @@ type segment struct {
 	low      uint64  // the share of the crowd before it, of 2^64
 	width    float64 // its own share, of 2^64
 	from, to Mark
-	a, b     float64 // rate at its two ends, in the campaign's own terms
+	a, b     float64 // rate at its two ends, in the campaign's own terms, bursts included
 }
 
 // newCurve builds the curve of stages whose durations are divided by compress.
 // The stages have been checked: durations and the area are positive.
-func newCurve(stages []Stage, compress float64) *curve {
+func newCurve(stages []Stage, compress float64, b Bursts, d draws) *curve {
 	c := &curve{marks: make([]Mark, 1, len(stages)+1)}
 	areas := make([]float64, len(stages))
 	var length time.Duration
@@ -37,21 +38,28 @@ func newCurve(stages []Stage, compress float64) *curve {
 		length += s.For
 		c.marks = append(c.marks, Mark(math.Round(float64(length)/compress)))
 	}
-	var before float64
+	var before float64 // of the stages before
+	piece, start := 0, time.Duration(0)
 	for i, s := range stages {
-		if areas[i] == 0 {
-			continue
+		within := before
+		for _, p := range b.cut(s, piece, d) {
+			if p.area > 0 {
+				low := share(within / c.area)
+				if n := len(c.segments); n > 0 {
+					c.segments[n-1].width = float64(low - c.segments[n-1].low)
+					c.cuts = append(c.cuts, low)
+				}
+				c.segments = append(c.segments, segment{
+					stage: i, low: low, width: float64(math.MaxUint64-low) + 1,
+					from: Mark(math.Round(float64(start+p.from) / compress)), to: Mark(math.Round(float64(start+p.to) / compress)),
+					a: p.a, b: p.b,
+				})
+			}
+			within += p.area
+			piece++
 		}
-		low := share(before / c.area)
 		before += areas[i]
-		if n := len(c.segments); n > 0 {
-			c.segments[n-1].width = float64(low - c.segments[n-1].low)
-			c.cuts = append(c.cuts, low)
-		}
-		c.segments = append(c.segments, segment{
-			stage: i, low: low, width: float64(math.MaxUint64-low) + 1,
-			from: c.marks[i], to: c.marks[i+1], a: s.From, b: s.To,
-		})
+		start += s.For
 	}
 	return c
 }

@@ -33,6 +33,7 @@ const (
 	forDrop      purpose = 11
 	forReinstall purpose = 12
 	forTurns     purpose = 13
+	forBurst     purpose = 14
 
 	forAddress purpose = 20
 )

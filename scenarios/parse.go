@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
@@ -119,8 +120,13 @@ func (r *reader) crowd(f field) Crowd {
 	}
 	fields := r.mapping(f, "shoppers", "arrivals", "stages", "personas", "journeys", "think", "turns")
 	r.count(fields["shoppers"], &crowd.Shoppers)
-	arrivals := r.mapping(fields["arrivals"], "process")
+	arrivals := r.mapping(fields["arrivals"], "process", "cv", "every")
 	r.text(arrivals["process"], &crowd.Process)
+	if crowd.Process == Gamma {
+		crowd.Bursts.Every = time.Second
+	}
+	r.number(arrivals["cv"], &crowd.Bursts.CV)
+	r.duration(arrivals["every"], &crowd.Bursts.Every)
 	for _, item := range r.items(fields["stages"]) {
 		crowd.Stages = append(crowd.Stages, r.stage(item))
 	}

@@ -39,7 +39,7 @@ const MaxShoppers = 1_000_000_000
 func newPlan(c *Campaign, f results.Factors, shoppers uint64) *Plan {
 	p := &Plan{
 		Campaign: c, Factors: f, Shoppers: shoppers, Target: c.Target,
-		curve: newCurve(c.Crowd.Stages, f.Compress),
+		curve: newCurve(c.Crowd.Stages, f.Compress, c.Crowd.Bursts, newDraws(c.Seed)),
 		draws: newDraws(c.Seed),
 		think: c.Crowd.Think,
 	}
@@ -74,7 +74,8 @@ func (p *Plan) countStages() []results.Stage {
 	return stages
 }
 
-// RateAt returns the planned arrivals per second at m; 0 outside the plan.
+// RateAt returns the planned arrivals per second at m, without bursts; 0
+// outside the plan.
 func (p *Plan) RateAt(m Mark) float64 {
 	i := p.curve.stageAt(m)
 	if i < 0 {
@@ -101,11 +102,12 @@ func (p *Plan) StageAt(m Mark) string {
 	return stages[i].Name
 }
 
-// peak returns the highest rate of the plan and the stage it is reached in.
+// peak returns the highest rate of the plan, bursts included, and the stage it
+// is reached in.
 func (p *Plan) peak() (perSecond float64, stage string) {
-	for _, s := range p.Campaign.Crowd.Stages {
-		if r := max(s.From, s.To) * p.perRate(); r > perSecond {
-			perSecond, stage = r, s.Name
+	for _, s := range p.curve.segments {
+		if r := max(s.a, s.b) * p.perRate(); r > perSecond {
+			perSecond, stage = r, p.Campaign.Crowd.Stages[s.stage].Name
 		}
 	}
 	return perSecond, stage

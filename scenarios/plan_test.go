@@ -35,7 +35,7 @@ func everybody(p *Plan) []Arrival {
 // TestCountsAreExact: however slots and moments are split, everybody comes
 // once, in order, in the stage that counts them.
 func TestCountsAreExact(t *testing.T) {
-	for _, src := range []string{small, uniform} {
+	for _, src := range []string{small, uniform, bursting} {
 		p := plan(t, src, results.Factors{})
 		var stages uint64
 		for i, s := range p.Stages() {
@@ -86,7 +86,7 @@ func TestCountsAreExact(t *testing.T) {
 
 // TestScaleIsAPrefix: a smaller crowd is part of the larger one, shopper by shopper.
 func TestScaleIsAPrefix(t *testing.T) {
-	for _, src := range []string{small, uniform} {
+	for _, src := range []string{small, uniform, bursting} {
 		whole, part := plan(t, src, results.Factors{Demand: 2}), plan(t, src, results.Factors{Scale: 1. / 3})
 		if part.Shoppers != 3333 || whole.Shoppers != 20_000 {
 			t.Fatalf("%d and %d shoppers", part.Shoppers, whole.Shoppers)
@@ -129,7 +129,7 @@ func TestCompress(t *testing.T) {
 func TestCurve(t *testing.T) {
 	ramps := []struct{ a, b float64 }{{1, 1}, {0, 1}, {1, 0}, {1, 9}, {9, 3.75}, {1e-9, 1e9}, {1e9, 1e-9}, {1, 1 + 1e-12}, {1e9, 1e9 - 1}}
 	for _, r := range ramps {
-		c := newCurve([]Stage{{"gap", time.Second, 0, 0, false}, {"ramp", time.Hour, r.a, r.b, false}, {"end", time.Second, 0, 0, false}}, 1)
+		c := newCurve([]Stage{{"gap", time.Second, 0, 0, false}, {"ramp", time.Hour, r.a, r.b, false}, {"end", time.Second, 0, 0, false}}, 1, Bursts{}, draws{})
 		last := Mark(-1)
 		for _, v := range []float64{0, 1e-15, 1e-9, 1e-3, 0.1, 0.25, 0.5, 0.75, 0.9, 0.999, 1 - 1e-9, 1} {
 			u := share(v)
@@ -153,7 +153,7 @@ func TestCurve(t *testing.T) {
 
 // TestStagesMeet: who arrives at the cut between two stages is in the second.
 func TestStagesMeet(t *testing.T) {
-	c := newCurve([]Stage{{"a", time.Second, 1, 1, false}, {"b", time.Second, 1, 1, false}}, 1)
+	c := newCurve([]Stage{{"a", time.Second, 1, 1, false}, {"b", time.Second, 1, 1, false}}, 1, Bursts{}, draws{})
 	for u, want := range map[uint64]Mark{1<<63 - 1: time.Second - 1, 1 << 63: time.Second, math.MaxUint64: 2*time.Second - 1} {
 		if s := c.segment(u); s.at(u) != want || c.stageAt(want) != s.stage {
 			t.Errorf("share %#x arrives at %v in stage %d", u, s.at(u), s.stage)
