@@ -19,6 +19,7 @@
 //   - extensions/crowd: the engine that walks the shoppers through their journeys.
 //   - extensions/crowd/wire: connections, HTTP, streams, and limits against hostile answers.
 //   - extensions/crowd/chat, coupons, checkout: the protocols.
+//   - extensions/crowd/mcp: calls the tools of an MCP server, for coupons and checkout.
 //   - extensions/crowd/custom: any HTTP backend, as the campaign describes it.
 //   - results: what happened. A Fact is recorded, cut into Snapshots and merged into a Run.
 //   - results/store: keeps a run in one file.

@@ -32,8 +32,9 @@ var mayImport = map[string][]string{
 	"extensions/crowd":          {"scenarios", "results", "extensions/crowd/wire"},
 	"extensions/crowd/wire":     {"results"},
 	"extensions/crowd/chat":     {"extensions/crowd", "extensions/crowd/wire", "scenarios", "results"},
-	"extensions/crowd/coupons":  {"extensions/crowd", "extensions/crowd/wire", "scenarios", "results"},
-	"extensions/crowd/checkout": {"extensions/crowd", "extensions/crowd/wire", "scenarios", "results"},
+	"extensions/crowd/mcp":      {"extensions/crowd", "extensions/crowd/wire", "scenarios", "results"},
+	"extensions/crowd/coupons":  {"extensions/crowd", "extensions/crowd/mcp", "extensions/crowd/wire", "scenarios", "results"},
+	"extensions/crowd/checkout": {"extensions/crowd", "extensions/crowd/mcp", "extensions/crowd/wire", "scenarios", "results"},
 	"extensions/crowd/custom":   {"extensions/crowd", "extensions/crowd/wire", "scenarios", "results"},
 
 	"results":         {},

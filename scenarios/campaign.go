@@ -97,7 +97,7 @@ type Target struct {
 
 // Endpoint is one protocol of a target.
 type Endpoint struct {
-	Protocol string `json:"protocol,omitempty"` // openai, openai-responses, wxpay-favor, ucp, acp, or HTTP
+	Protocol string `json:"protocol,omitempty"` // openai, wxpay-favor, ucp, acp, MCP or HTTP
 	Version  string `json:"version,omitempty"`
 	Path     string `json:"path,omitempty"`     // prefix before the protocol's own paths
 	Model    string `json:"model,omitempty"`    // chat
@@ -128,16 +128,20 @@ type rule struct {
 	path string // in the file it came from, if it did
 }
 
+// MCP is the protocol of an endpoint whose operations are tools of a Model
+// Context Protocol server.
+const MCP = "mcp"
+
 // Protocols lists the protocol names an endpoint of a target (chat, coupons,
 // checkout) can have.
 func Protocols(endpoint string) []string {
 	switch endpoint {
 	case "chat":
-		return []string{"openai", "openai-responses", HTTP}
+		return []string{"openai", HTTP}
 	case "coupons":
-		return []string{"wxpay-favor", HTTP}
+		return []string{"wxpay-favor", MCP, HTTP}
 	case "checkout":
-		return []string{"ucp", "acp", HTTP}
+		return []string{"ucp", "acp", MCP, HTTP}
 	}
 	return nil
 }
@@ -150,6 +154,8 @@ func Versions(protocol string) []string {
 		return []string{"2026-04-08", "2026-01-11"}
 	case "acp":
 		return []string{"2026-04-17", "2025-09-29"}
+	case MCP:
+		return []string{"2026-07-28", "2025-11-25"}
 	}
 	return nil
 }

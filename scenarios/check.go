@@ -305,7 +305,14 @@ func (k *checker) endpoint(name string, t *Target, e Endpoint, needed bool) {
 	} else if !slices.Contains(Protocols(name), e.Protocol) {
 		k.fault(path+".protocol", didYouMean(e.Protocol, Protocols(name)), "there is no %s protocol %q", name, clip(e.Protocol, 60))
 	} else if versions := Versions(e.Protocol); e.Version != "" && !slices.Contains(versions, e.Version) {
-		k.fault(path+".version", "known: "+strings.Join(versions, ", "), "%s has no version %q", e.Protocol, clip(e.Version, 60))
+		hint := ""
+		if len(versions) > 0 {
+			hint = "known: " + strings.Join(versions, ", ")
+		}
+		k.fault(path+".version", hint, "%s has no version %q", e.Protocol, clip(e.Version, 60))
+	}
+	if e.Protocol == MCP && e.Path == "" {
+		k.fault(path+".path", "/mcp", "is missing: the server has one address")
 	}
 	if p := e.Path; p != "" && (p[0] != '/' || strings.HasSuffix(p, "/") || strings.ContainsAny(p, "?#\\ \t\r\n")) {
 		k.fault(path+".path", "/v1", "%q must begin with / and not end with it, without query and spaces", clip(p, 60))

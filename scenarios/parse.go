@@ -230,7 +230,7 @@ func (r *reader) target(f field) Target {
 	r.texts(fields["headers"], &t.Headers)
 	t.Connection = r.connection(fields)
 	t.Chat = r.endpoint(fields["chat"], "protocol", "path", "model", "turn")
-	t.Coupons = r.endpoint(fields["coupons"], "protocol", "path", "stock_id", "claim")
+	t.Coupons = r.endpoint(fields["coupons"], "protocol", "version", "path", "stock_id", "claim")
 	t.Checkout = r.endpoint(fields["checkout"], "protocol", "version", "path", "currency", "create", "update", "complete")
 	return t
 }

@@ -22,9 +22,11 @@ func TestCheckoutDialects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const spoken = "{protocol: ucp, version: 2026-04-08, path: /ucp}"
-	if strings.Count(string(quick), spoken) != 1 {
-		t.Fatalf("the quick campaign does not say %s", spoken)
+	const spoken, claims = "{protocol: ucp, version: 2026-04-08, path: /ucp}", "{protocol: wxpay-favor, stock_id: free-order}"
+	for _, text := range []string{spoken, claims} {
+		if strings.Count(string(quick), text) != 1 {
+			t.Fatalf("the quick campaign does not say %s", text)
+		}
 	}
 	for _, c := range []struct {
 		checkout  string
@@ -32,13 +34,19 @@ func TestCheckoutDialects(t *testing.T) {
 		coupons   bool // can be applied
 	}{
 		{"{protocol: ucp, version: 2026-01-11, path: /ucp-2026-01-11}", false, true},
+		{"{protocol: mcp, version: 2026-07-28, path: /mcp}", false, true},
+		{"{protocol: mcp, version: 2025-11-25, path: /mcp}", false, true},
 		{"{protocol: acp, version: 2026-04-17, path: /acp}", true, true},
 		{"{protocol: acp, version: 2025-09-29, path: /acp}", true, false},
 	} {
 		t.Run(c.checkout, func(t *testing.T) {
 			t.Parallel()
 			campaign := filepath.Join(t.TempDir(), "dialect.yaml")
-			if err := os.WriteFile(campaign, []byte(strings.Replace(string(quick), spoken, c.checkout, 1)), 0o644); err != nil {
+			said := strings.Replace(string(quick), spoken, c.checkout, 1)
+			if strings.Contains(c.checkout, "mcp") {
+				said = strings.Replace(said, claims, strings.Replace(c.checkout, "}", ", stock_id: free-order}", 1), 1)
+			}
+			if err := os.WriteFile(campaign, []byte(said), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			p := start(t, "run", campaign)

@@ -29,6 +29,20 @@ type Protocol interface {
 	Do(c *wire.Conn, s *Shopper, step scenarios.Step) scenarios.Result
 }
 
+// A Leaver is a Protocol that has something to say to the backend when a
+// shopper leaves of its own accord, such as that its session may be forgotten.
+// It waits for the answer until the deadline at most, and nobody asks what
+// became of it.
+type Leaver interface {
+	Leave(c *wire.Conn, s *Shopper, deadline time.Time)
+}
+
+// A Session is one that a protocol opened for a shopper.
+type Session struct {
+	Head  string // head lines that each request carries; never empty
+	Ready bool   // requests may be sent in it
+}
+
 // Protocols says which protocol serves which kind of step.
 type Protocols struct {
 	Chat, Coupons, Checkout Protocol
@@ -47,13 +61,14 @@ func (p Protocols) For(step scenarios.Step) Protocol {
 }
 
 // A Shopper is a live shopper: who it is and what it carries from step to
-// step. Protocols read and extend History and Taken; the rest is the
+// step. Protocols read and extend History, Taken and Sessions; the rest is the
 // engine's.
 type Shopper struct {
-	scenarios.Shopper                   // User is the account in use
-	Header            []byte            // request head lines shared by its steps: see wire.Request
-	History           []byte            // the conversation so far: JSON messages, comma-separated, as they go into the next request
-	Taken             map[string]string // what a described backend gave it, by name, bounded by the protocol
+	scenarios.Shopper                    // User is the account in use
+	Header            []byte             // request head lines shared by its steps: see wire.Request
+	History           []byte             // the conversation so far: JSON messages, comma-separated, as they go into the next request
+	Taken             map[string]string  // what a described backend gave it, by name, bounded by the protocol
+	Sessions          map[string]Session // by the path of the endpoint; nil for protocols without
 
 	journey  scenarios.Journey
 	step     scenarios.Step // the one that is running or comes next

@@ -36,6 +36,7 @@ func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sig
 	var last scenarios.Result
 	for {
 		if !e.next(s, last) {
+			e.farewell(s)
 			return s.journey.End()
 		}
 		if s.step.Attempt > 0 || s.step.Kind == scenarios.Poll {
@@ -68,20 +69,11 @@ func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sig
 	}
 }
 
-// lastWords returns what was said last in the conversation: text, or the parts
-// of it.
+// lastWords returns what was said last in the conversation.
 func (s *Shopper) lastWords() string {
-	var messages []struct{ Content json.RawMessage }
+	var messages []struct{ Content string }
 	if json.Unmarshal(slices.Concat([]byte("["), s.History, []byte("]")), &messages) != nil || len(messages) == 0 {
 		return ""
 	}
-	last := messages[len(messages)-1].Content
-	var text string
-	var parts []struct{ Text string }
-	if json.Unmarshal(last, &text) != nil && json.Unmarshal(last, &parts) == nil {
-		for _, p := range parts {
-			text += p.Text
-		}
-	}
-	return text
+	return messages[len(messages)-1].Content
 }

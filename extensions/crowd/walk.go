@@ -36,7 +36,7 @@ func (e *Engine) next(s *Shopper, last scenarios.Result) bool {
 		s.Header = e.Header(s.Shopper)
 	}
 	if s.step.Fresh {
-		s.History, s.Taken = nil, nil
+		s.History, s.Taken, s.Sessions = nil, nil, nil
 		e.hangUp(s)
 	}
 	return true
@@ -109,15 +109,12 @@ func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 	s.due += r.End.Sub(intended)
 	fact := results.Step{
 		Who: s.who(), Name: s.step.Kind.String(), Attempt: s.step.Attempt, Outcome: r.Outcome,
-		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens, Thoughts: r.Reasoning, Own: r.Own,
+		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens, Own: r.Own,
 		Answered: s.step.Kind == scenarios.Turn && r.Outcome == results.OK && !s.answered,
 	}
 	s.answered = s.answered || fact.Answered
 	if !r.FirstChunk.IsZero() {
 		fact.FirstChunk = r.FirstChunk.Sub(intended)
-	}
-	if !r.FirstReasoning.IsZero() {
-		fact.Reasoning = r.FirstReasoning.Sub(intended)
 	}
 	if !r.FirstToken.IsZero() {
 		fact.FirstToken = r.FirstToken.Sub(intended)
@@ -138,8 +135,9 @@ func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 	return r
 }
 
-// attempt sends one request. A panic in a protocol becomes an outcome that
-// nobody takes for ok: no answer of a backend may end the process.
+// attempt carries out one step: what its protocol has to prepare, and then the
+// request. A panic in a protocol becomes an outcome that nobody takes for ok: no
+// answer of a backend may end the process.
 func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r scenarios.Result) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -147,6 +145,19 @@ func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r s
 			e.hangUp(s)
 		}
 	}()
+	for range mostRequests {
+		if r = e.request(fire, s, start); !r.More {
+			break
+		}
+	}
+	return r
+}
+
+// mostRequests is how many requests one step may take, preparations included.
+const mostRequests = 8
+
+// request sends one request, on the shopper's connection if that is fit for it.
+func (e *Engine) request(fire context.Context, s *Shopper, start time.Time) scenarios.Result {
 	if s.conn != nil && !s.conn.Reusable() {
 		e.hangUp(s)
 	}
@@ -200,14 +211,17 @@ func (e *Engine) think(s *Shopper) {
 
 // leave ends a shopper; broken says that it did not end by itself.
 func (e *Engine) leave(s *Shopper, broken bool) {
+	e.mu.Lock()
+	at := e.Boot() - e.lease.Clock.Zero
+	e.mu.Unlock()
+	if !broken {
+		e.farewell(s)
+	}
 	e.hangUp(s)
 	end := s.journey.End()
 	if broken {
 		end.Outcome = results.Canceled
 	}
-	e.mu.Lock()
-	at := e.Boot() - e.lease.Clock.Zero
-	e.mu.Unlock()
 	e.Emit(results.End{
 		Who: s.who(), At: at, Outcome: end.Outcome, Duration: max(at-s.At, 0),
 		MeantToClaim: end.MeantToClaim, Claimed: end.Claimed, MeantToOrder: end.MeantToOrder, Ordered: end.Ordered,
@@ -218,6 +232,33 @@ func (e *Engine) leave(s *Shopper, broken bool) {
 	e.mu.Unlock()
 	if idle {
 		e.alarm()
+	}
+}
+
+// patienceLeaving is how long a shopper waits for a farewell to be answered.
+const patienceLeaving = time.Second
+
+// farewell says goodbye to the backend, where a protocol does: on the open
+// connection, as far as the lease allows.
+func (e *Engine) farewell(s *Shopper) {
+	if len(s.Sessions) == 0 {
+		return
+	}
+	e.mu.Lock()
+	e.running[s] = struct{}{} // so that it can be broken off
+	e.mu.Unlock()
+	defer func() {
+		_ = recover() // as in attempt; nobody asks what became of it
+		e.mu.Lock()
+		delete(e.running, s)
+		e.mu.Unlock()
+	}()
+	for _, p := range []Protocol{e.Protocols.Coupons, e.Protocols.Checkout} {
+		leaver, ok := p.(Leaver)
+		if !ok || s.conn == nil || !s.conn.Reusable() || !e.mayFire() {
+			continue
+		}
+		leaver.Leave(s.conn, s, time.Now().Add(patienceLeaving))
 	}
 }
 

@@ -23,6 +23,7 @@ type face struct {
 	options Options
 	shop    shop
 	buffers sync.Pool // of *[]byte
+	guests  guests
 }
 
 func newFace(d Design, o Options) *face {
@@ -35,6 +36,7 @@ func (f *face) routes() http.Handler {
 	mux.HandleFunc("POST /v3/marketing/favor/users/{openid}/coupons", f.claim)
 	f.routesUCP(mux)
 	f.routesACP(mux)
+	f.routesMCP(mux)
 	mux.HandleFunc("GET /books/orders", f.bookedOrders)
 	mux.HandleFunc("GET /books/coupons", f.bookedCoupons)
 	mux.HandleFunc("GET /books/summary", f.bookedSummary)

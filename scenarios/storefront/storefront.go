@@ -3,7 +3,7 @@
 // and knows nothing of flashcrowd; a run starts it as a process apart.
 //
 // The protocol faces (openai.go, wxpay.go, ucp.go, january.go, acp.go,
-// export.go) are shared. What differs from one Design to another stands behind
+// mcp.go, export.go) are shared. What differs from one Design to another stands behind
 // four small interfaces: chat decides when an answer flows, coupons who gets
 // one, checkout what becomes of a session, and books say afterwards what was
 // done. A design is one file that puts the four together.

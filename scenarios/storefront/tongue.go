@@ -1,6 +1,7 @@
 package storefront
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -46,16 +47,21 @@ func (f *face) read(w http.ResponseWriter, r *http.Request, t *tongue) {
 		f.refuse(w, t, read, http.StatusUnauthorized, "unauthorized", noUser)
 		return
 	}
-	s, ok, err := f.shop.checkout.Read(r.Context(), sessionNumber(r.PathValue("id")))
+	a, err := f.shown(r.Context(), r.PathValue("id"), user)
 	if err != nil {
 		f.fail(w, t, read, err)
 		return
 	}
-	a := answer{Session: s}
-	if !ok || s.User != user {
-		a = answer{Failure: notFound()}
-	}
 	f.say(w, t, read, &a)
+}
+
+// shown returns the session with an id as its user may see it.
+func (f *face) shown(ctx context.Context, id, user string) (answer, error) {
+	s, ok, err := f.shop.checkout.Read(ctx, sessionNumber(id))
+	if err != nil || !ok || s.User != user {
+		return answer{Failure: notFound()}, err
+	}
+	return answer{Session: s}, nil
 }
 
 func (f *face) write(w http.ResponseWriter, r *http.Request, t *tongue, d deed) {
@@ -109,14 +115,22 @@ func (f *face) say(w http.ResponseWriter, t *tongue, d deed, a *answer) {
 
 // fail sends what kept the shop from deciding.
 func (f *face) fail(w http.ResponseWriter, t *tongue, d deed, err error) {
+	status, code, content := whyUndecided(err)
+	if code == "idempotency_conflict" {
+		status = t.conflict
+	}
+	f.refuse(w, t, d, status, code, content)
+}
+
+// whyUndecided returns what kept the shop from deciding about a write.
+func whyUndecided(err error) (status int, code, content string) {
 	switch {
 	case errors.Is(err, errConflict):
-		f.refuse(w, t, d, t.conflict, "idempotency_conflict", err.Error())
+		return http.StatusConflict, "idempotency_conflict", err.Error()
 	case errors.Is(err, errBusy):
-		f.refuse(w, t, d, http.StatusTooManyRequests, "rate_limited", err.Error())
-	default:
-		f.refuse(w, t, d, http.StatusInternalServerError, "internal_error", "the books could not be written; read the session back, then repeat the same request")
+		return http.StatusTooManyRequests, "rate_limited", err.Error()
 	}
+	return http.StatusInternalServerError, "internal_error", "the books could not be written; read the session back, then repeat the same request"
 }
 
 // refuse sends a protocol error.

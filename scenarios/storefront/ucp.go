@@ -34,6 +34,8 @@ func (f *face) discover(w http.ResponseWriter, r *http.Request) {
 	f.answerJSON(w, http.StatusOK, func(b []byte) []byte {
 		b = append(b, `{"ucp":{"version":"`+ucpVersion+`","services":{"dev.ucp.shopping":[{"version":"`+ucpVersion+`","transport":"rest","endpoint":`...)
 		b = appendString(b, "http://"+r.Host+"/ucp")
+		b = append(b, `},{"version":"`+ucpVersion+`","transport":"mcp","schema":"https://ucp.dev/`+ucpVersion+`/services/shopping/mcp.openrpc.json","endpoint":`...)
+		b = appendString(b, "http://"+r.Host+"/mcp")
 		return append(b, `}]},`+ucpCapabilities+`}}`...)
 	})
 }

@@ -32,40 +32,47 @@ func (f *face) claim(w http.ResponseWriter, r *http.Request) {
 	}
 	number, err := f.shop.coupons.Claim(r.Context(), c)
 	if err != nil {
-		f.claimFailed(w, err)
+		status, code, message := whyNot(err)
+		f.claimError(w, status, code, message)
 		return
 	}
-	f.answerJSON(w, http.StatusOK, func(b []byte) []byte {
-		b = append(b, `{"coupon_id":"`...)
-		b = appendCoupon(b, number)
-		return append(b, `"}`...)
-	})
+	f.answerJSON(w, http.StatusOK, func(b []byte) []byte { return appendClaimed(b, number) })
 }
 
-func (f *face) claimFailed(w http.ResponseWriter, err error) {
+// whyNot returns what kept a claim from a coupon, in WeChat Pay's codes.
+func whyNot(err error) (status int, code, message string) {
 	no := refusal("")
 	errors.As(err, &no)
 	switch {
 	case no == soldOut:
-		f.claimError(w, http.StatusForbidden, "NOT_ENOUGH", err.Error())
+		return http.StatusForbidden, "NOT_ENOUGH", err.Error()
 	case no == overLimit:
-		f.claimError(w, http.StatusForbidden, "RULE_LIMIT", err.Error())
+		return http.StatusForbidden, "RULE_LIMIT", err.Error()
 	case no == unknownStock:
-		f.claimError(w, http.StatusNotFound, "RESOURCE_NOT_EXISTS", err.Error())
+		return http.StatusNotFound, "RESOURCE_NOT_EXISTS", err.Error()
 	case no == otherRequest:
-		f.claimError(w, http.StatusBadRequest, "PARAM_ERROR", err.Error())
+		return http.StatusBadRequest, "PARAM_ERROR", err.Error()
 	case errors.Is(err, errBusy):
-		f.claimError(w, http.StatusTooManyRequests, "FREQUENCY_LIMITED", err.Error())
-	default:
-		f.claimError(w, http.StatusInternalServerError, "SYSTEM_ERROR", "the claim could not be kept; repeat it with the same out_request_no")
+		return http.StatusTooManyRequests, "FREQUENCY_LIMITED", err.Error()
 	}
+	return http.StatusInternalServerError, "SYSTEM_ERROR", "the claim could not be kept; repeat it with the same out_request_no"
 }
 
 func (f *face) claimError(w http.ResponseWriter, status int, code, message string) {
-	f.answerJSON(w, status, func(b []byte) []byte {
-		b = append(b, '{')
-		b = appendField(b, "code", code)
-		b = appendField(b, "message", message)
-		return append(b, '}')
-	})
+	f.answerJSON(w, status, func(b []byte) []byte { return appendUnclaimed(b, code, message) })
+}
+
+// appendClaimed appends the answer that gives a coupon.
+func appendClaimed(b []byte, number int64) []byte {
+	b = append(b, `{"coupon_id":"`...)
+	b = appendCoupon(b, number)
+	return append(b, `"}`...)
+}
+
+// appendUnclaimed appends the answer that gives none.
+func appendUnclaimed(b []byte, code, message string) []byte {
+	b = append(b, '{')
+	b = appendField(b, "code", code)
+	b = appendField(b, "message", message)
+	return append(b, '}')
 }

@@ -112,7 +112,7 @@ func TestGivesACP(t *testing.T) {
 		{scenarios.Delegate, vaulted, scenarios.Result{Outcome: results.OK, Token: "vt_1"}},
 		{scenarios.Complete, acpSession("completed", acpOrder+acpApplies), ordered},
 	} {
-		if r := classify(New(endpointACP).dialect, step(test.kind), 200, []byte(test.body)); !reflect.DeepEqual(r, test.want) {
+		if r := classify(overREST(endpointACP).dialect, step(test.kind), 200, []byte(test.body)); !reflect.DeepEqual(r, test.want) {
 			t.Errorf("%v %s:\n%+v, want\n%+v", test.kind, test.body, r, test.want)
 		}
 	}

@@ -1,10 +1,10 @@
 // Package checkout opens a checkout, puts the coupon into it and pays.
 //
 // It speaks UCP, the Universal Commerce Protocol (ucp.go), and ACP, the Agentic
-// Commerce Protocol (acp.go), over REST. Both have the same operations and both
-// say no in the body of a 200, so one set of rules decides what an answer means
-// (classify.go); a dialect is how requests are spelled, and what of an answer
-// is spelled differently.
+// Commerce Protocol (acp.go), over REST, and UCP as tools of an MCP server
+// (mcp.go). All have the same operations and say no in the body of a 200, so one
+// set of rules decides what an answer means (classify.go); a dialect is how
+// requests are spelled, and what of an answer is spelled differently.
 package checkout
 
 import (
@@ -15,13 +15,14 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/mcp"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// A Checkout carries out create, update, delegate and complete. A poll is a read
-// of the checkout that stands for the answer to what it asks about. It is shared by
-// all shoppers.
+// A Checkout carries out create, update, delegate and complete over REST. A poll
+// is a read of the checkout that stands for the answer to what it asks about. It
+// is shared by all shoppers.
 type Checkout struct {
 	dialect dialect
 	path    string // of the endpoint
@@ -43,7 +44,14 @@ type dialect interface {
 
 // New returns the protocol for an endpoint: its name, version, path and
 // currency are used.
-func New(e scenarios.Endpoint) *Checkout {
+func New(e scenarios.Endpoint) crowd.Protocol {
+	if e.Protocol == scenarios.MCP {
+		return &Tools{mcp.New(e)}
+	}
+	return overREST(e)
+}
+
+func overREST(e scenarios.Endpoint) *Checkout {
 	c := &Checkout{path: e.Path}
 	currency := cmp.Or(e.Currency, "CNY")
 	switch {

@@ -237,11 +237,11 @@ func TestPoll(t *testing.T) {
 				t.Errorf("%s sent\n%s", e.Version, request)
 			}
 		}
-		r := classify(New(e).dialect, step(scenarios.Complete), 200, []byte(at(busy, "")))
+		r := classify(overREST(e).dialect, step(scenarios.Complete), 200, []byte(at(busy, "")))
 		if r.Outcome != results.OK || !r.Pending || r.Order != "" {
 			t.Errorf("%s: completing is %+v", e.Version, r)
 		}
-		if r = classify(New(e).dialect, step(scenarios.Read), 200, []byte(at(busy, ""))); !r.Pending {
+		if r = classify(overREST(e).dialect, step(scenarios.Read), 200, []byte(at(busy, ""))); !r.Pending {
 			t.Errorf("%s: reading is %+v", e.Version, r)
 		}
 	}
@@ -282,7 +282,7 @@ func FuzzClassify(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, status int, body []byte) {
 		s := step(scenarios.Create + scenarios.StepKind(kind%4))
-		r := classify(New(endpoints[int(kind/4)%len(endpoints)]).dialect, s, status, body)
+		r := classify(overREST(endpoints[int(kind/4)%len(endpoints)]).dialect, s, status, body)
 		if len(r.Session) > longest || len(r.Order) > longest || len(r.Redeemed) > longest || len(r.Currency) > 3 || len(r.Token) > longest {
 			t.Fatalf("unbounded: %+v", r)
 		}

@@ -14,10 +14,13 @@ import (
 // ucp is UCP 2026-04-08.
 type ucp struct{}
 
-// agent is where a business could read who calls. It can't be reached, on
+// profile is where a business could read who calls. It can't be reached, on
 // purpose: a profile that is fetched for each request would be load on
 // something else than the target.
-const agent = "UCP-Agent: profile=\"https://flashcrowd.invalid/.well-known/ucp\"\r\n"
+const (
+	profile = "https://flashcrowd.invalid/.well-known/ucp"
+	agent   = "UCP-Agent: profile=\"" + profile + "\"\r\n"
+)
 
 func (ucp) head(b []byte) []byte { return append(b, agent...) }
 

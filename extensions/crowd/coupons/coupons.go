@@ -2,7 +2,7 @@
 //
 // WxpayFavor is WeChat Pay's call to send a cash coupon to a user (v3,
 // marketing/favor). The out_request_no is the step's key, so a claim that is
-// repeated is the same claim.
+// repeated is the same claim. Tool is the same as a tool of an MCP server.
 package coupons
 
 import (
@@ -29,8 +29,12 @@ type WxpayFavor struct {
 	head []byte // of the body, up to the request number
 }
 
-// New returns the protocol for an endpoint; its path and stock id are used.
-func New(e scenarios.Endpoint) *WxpayFavor {
+// New returns the protocol for an endpoint; its name, version, path and stock id
+// are used.
+func New(e scenarios.Endpoint) crowd.Protocol {
+	if e.Protocol == scenarios.MCP {
+		return newTool(e)
+	}
 	head := gjson.AppendJSONString([]byte(`{"stock_id":`), e.StockID)
 	return &WxpayFavor{
 		path: strings.TrimSuffix(e.Path, "/") + "/v3/marketing/favor/users/",

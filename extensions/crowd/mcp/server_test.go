@@ -1,0 +1,93 @@
+package mcp
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/scenarios"
+)
+
+// patience is enough for a server in this process.
+const patience = 5 * time.Second
+
+// dialer starts a server and returns what connects to it.
+func dialer(t testing.TB, h http.Handler) *wire.Target {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	target, err := wire.NewTarget(wire.Config{URL: srv.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return target
+}
+
+func endpoint(version string) scenarios.Endpoint {
+	return scenarios.Endpoint{Protocol: scenarios.MCP, Version: version, Path: "/mcp"}
+}
+
+func shopper() *crowd.Shopper {
+	s := &crowd.Shopper{Header: []byte("X-User-Id: the-user\r\n")}
+	s.User = scenarios.Key(7, scenarios.Intent{ID: scenarios.ID{Number: 42}, Step: scenarios.UserStep})
+	return s
+}
+
+func step() scenarios.Step {
+	return scenarios.Step{Kind: scenarios.Create, Key: scenarios.Key(7, scenarios.Intent{ID: scenarios.ID{Number: 42}, Step: 4}), Answer: patience}
+}
+
+// call calls a tool as the engine would: again while there is more, on another
+// connection if the last one can't be used.
+func call(t *testing.T, m *Client, target *wire.Target, s *crowd.Shopper, step scenarios.Step) (a Answer, requests int) {
+	t.Helper()
+	var c *wire.Conn
+	for requests = 1; requests <= 8; requests++ {
+		if c == nil || !c.Reusable() {
+			var err error
+			if c, err = target.Dial(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+		}
+		if a = m.Call(c, s, step, "buy", []byte(`{"what":`), []byte(`"tea"}`)); !a.Result.More {
+			return a, requests
+		}
+	}
+	return a, requests
+}
+
+// say answers each request by what it asks for: initialize and notifications
+// as they should be, and a tools/call by answer, in which ID stands for the id.
+func say(answer func(w http.ResponseWriter, r *http.Request, id string)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		m := gjson.ParseBytes(body)
+		switch m.Get("method").Str {
+		case "initialize":
+			w.Header().Set("MCP-Session-Id", "the-session")
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, `{"jsonrpc":"2.0","id":`+m.Get("id").Raw+`,"result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"x","version":"1"}}}`)
+		case "notifications/initialized":
+			w.WriteHeader(http.StatusAccepted)
+		default:
+			answer(w, r, m.Get("id").Raw)
+		}
+	})
+}
+
+// saying answers a call with a status and a body.
+func saying(status int, body string) http.Handler {
+	return say(func(w http.ResponseWriter, r *http.Request, id string) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		io.WriteString(w, strings.ReplaceAll(body, "ID", id))
+	})
+}
