@@ -48,7 +48,7 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 		return crowd.Config{}, err
 	}
 	target, err := wire.NewTarget(wire.Config{
-		URL: backend.URL, Allow: allowed, TLS: certified, Cold: backend.TLS.Cold, Source: sources,
+		URL: backend.URL, Allow: allowed, HTTP2: backend.HTTP == scenarios.HTTP2, TLS: certified, Cold: backend.TLS.Cold, Source: sources,
 		Secrets: secrets, Capture: t.Capture,
 	})
 	if err != nil {
@@ -107,6 +107,7 @@ type line struct {
 
 func newHeader(t scenarios.Target, run string) (header, error) {
 	own, h := t.Headers, header{common: []byte(t.Stress() + ": " + run + "\r\n"), client: t.ClientAddress}
+	h.common = append(h.common, "Accept-Encoding: identity\r\n"...) // an answer is measured as it comes
 	if _, ok := own["User-Agent"]; !ok {
 		h.common = append(h.common, "User-Agent: flashcrowd\r\n"...)
 	}

@@ -17,14 +17,19 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// A Connection is how shoppers reach a target. Its zero value is the
+// A Connection is how shoppers reach a target. Its zero value is HTTP/1.1, the
 // system's authorities under TLS, and whatever address the system dials from.
 type Connection struct {
+	HTTP          string   `json:"http,omitempty"` // HTTP2; empty: HTTP/1.1
 	TLS           TLS      `json:"tls,omitzero"`
 	Source        []string `json:"source,omitempty"`         // addresses and prefixes to dial from, of which a worker uses those it has
 	ClientAddress string   `json:"client_address,omitempty"` // header that carries Shopper.Address; empty: none
 	StressHeader  string   `json:"stress_header,omitempty"`  // header that carries the run's id; empty: DefaultStressHeader
 }
+
+// HTTP2 is the version that Connection.HTTP names: over TLS it is agreed on by
+// ALPN, else by prior knowledge. There is no way back to 1.1.
+const HTTP2 = "2"
 
 // DefaultStressHeader is the header that tells a backend which requests are a
 // run's.
@@ -52,7 +57,7 @@ func (c Connection) Stress() string {
 // is spoken to, without where it is and how it is reached.
 func (t Target) anywhere() Target {
 	t.URL, t.Headers = "", nil
-	t.Connection = Connection{}
+	t.Connection = Connection{HTTP: t.HTTP}
 	return t
 }
 
@@ -129,10 +134,19 @@ func beside(folder string) func(name string) (string, error) {
 }
 
 // connectionKeys are the keys of target that a Connection is read from.
-var connectionKeys = []string{"tls", "source", "client_address", "stress_header"}
+var connectionKeys = []string{"http", "tls", "source", "client_address", "stress_header"}
 
 func (r *reader) connection(fields map[string]field) Connection {
 	var c Connection
+	read(r, fields["http"], &c.HTTP, "1.1 or 2", func(s string) (string, error) {
+		switch s {
+		case "1.1":
+			return "", nil
+		case HTTP2:
+			return HTTP2, nil
+		}
+		return "", errNumber
+	})
 	tls := r.mapping(fields["tls"], "ca", "cert", "key", "server_name", "resume")
 	r.certificates(tls["ca"], &c.TLS.CA)
 	r.certificates(tls["cert"], &c.TLS.Cert)
@@ -192,6 +206,9 @@ func (r *reader) certificates(f field, to *string) {
 
 func (k *checker) connection(t *Target) {
 	const path = "target."
+	if t.HTTP != "" && t.HTTP != HTTP2 {
+		k.fault(path+"http", "", "must be 1.1 or 2")
+	}
 	if t.TLS != (TLS{}) && strings.HasPrefix(t.URL, "http://") {
 		k.fault(path+"tls", "url: https://…", "is for a target that speaks TLS, and the URL is http")
 	}

@@ -51,7 +51,8 @@ func TestConnection(t *testing.T) {
 	for name, content := range map[string]string{
 		"ca.pem": "our authority\n" + cert, "key.pem": key, "both.pem": cert + key, "none.pem": "hello",
 		"bad.pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "huge.pem": strings.Repeat("#", maxPEM+1),
-		"shop.yaml": connected(`  tls: {ca: ca.pem, cert: "${CERT}", key: "${KEY}", server_name: shop.internal, resume: false}
+		"shop.yaml": connected(`  http: 2
+  tls: {ca: ca.pem, cert: "${CERT}", key: "${KEY}", server_name: shop.internal, resume: false}
   source: [127.0.1.0/28, 10.0.0.7]
   client_address: X-Forwarded-For
   stress_header: X-Load-Test
@@ -66,6 +67,7 @@ func TestConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Connection{
+		HTTP:   HTTP2,
 		TLS:    TLS{CA: cert, Cert: "${CERT}", Key: "${KEY}", ServerName: "shop.internal", Cold: true},
 		Source: []string{"127.0.1.0/28", "10.0.0.7"}, ClientAddress: "X-Forwarded-For", StressHeader: "X-Load-Test",
 	}
@@ -94,6 +96,8 @@ func TestConnection(t *testing.T) {
 	}
 
 	for _, test := range []struct{ keys, want string }{
+		{"  http: 3\n", "13:9: target.http: must be 1.1 or 2, not the number 3"},
+		{"  http: 2.0\n", "target.http: must be 1.1 or 2"},
 		{"  tls: {ca: none.pem}\n", "13:13: target.tls.ca: holds no certificate in PEM"},
 		{"  tls: {ca: bad.pem}\n", "target.tls.ca: holds a certificate that can't be read"},
 		{"  tls: {ca: both.pem}\n", "target.tls.ca: holds a private key, and a plan goes to every worker (a private key is given as key: ${NAME})"},

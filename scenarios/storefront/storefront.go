@@ -199,11 +199,14 @@ func (s *Server) Run(ctx context.Context, l net.Listener) (err error) {
 		WriteTimeout:      patience,
 		IdleTimeout:       5 * time.Minute, // shoppers think
 		MaxHeaderBytes:    64 << 10,
+		Protocols:         new(http.Protocols),
 		BaseContext:       func(net.Listener) context.Context { return serving },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, corkKey{}, c)
 		},
 	}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true) // for a client that knows of it
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(corkListener{l}) }()
 	select {

@@ -145,6 +145,7 @@ func dials(t *testing.T, target *Target, times int) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		c.raw.Read(make([]byte, 1)) // until it was noted
 		c.Close()
 	}
 }

@@ -74,6 +74,12 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 		first = req.Deadline
 	}
 	c.patience(first)
+	if h, ok := c.raw.(*http2Conn); ok {
+		if err := h.do(c, req.Method); err != nil {
+			return nil, c.fail(err)
+		}
+		return &c.answer, nil
+	}
 	if _, err := c.raw.Write(b.out); err != nil {
 		return c.early(err)
 	}
@@ -149,7 +155,13 @@ func (c *Conn) Cancel() {
 // Reusable says whether another request may be sent: the last answer was read
 // to its end and allows it, and the other side has not closed meanwhile.
 func (c *Conn) Reusable() bool {
-	return !c.dirty && !c.cancel.Load() && (!c.used || !closedByPeer(c.raw))
+	if c.dirty || c.cancel.Load() {
+		return false
+	}
+	if h, ok := c.raw.(*http2Conn); ok {
+		return h.usable()
+	}
+	return !c.used || !closedByPeer(c.raw)
 }
 
 // Rest gives the buffers back. Whatever the last response gave out is invalid.
@@ -200,9 +212,12 @@ func (c *Conn) fail(err error) error {
 		err = io.ErrUnexpectedEOF
 	}
 	a := &c.answer
+	var known *Error
 	switch {
 	case c.cancel.Load():
 		return &Error{Canceled, err}
+	case errors.As(err, &known):
+		return known
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		if a.answering {
 			return &Error{Stalled, fmt.Errorf("the answer had begun and was not complete in time: %w", err)}

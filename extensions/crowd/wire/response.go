@@ -181,7 +181,7 @@ func (r *Response) parseStatus() error {
 
 // frame finds out how the body ends.
 func (r *Response) frame() error {
-	var coding, length []byte
+	var coding, length, encoding []byte
 	var codings, lengths int
 	var closes, keeps bool
 	for rest := r.fields(); len(rest) > 0; {
@@ -197,7 +197,12 @@ func (r *Response) frame() error {
 		case equalFold(name, "Content-Length"):
 			length = value
 			lengths++
+		case equalFold(name, "Content-Encoding"):
+			encoding = value
 		}
+	}
+	if err := r.plain(encoding); err != nil {
+		return err
 	}
 	old := !r.keep // HTTP/1.0: see parseStatus
 	r.keep = !closes && (r.keep || keeps)
@@ -226,6 +231,15 @@ func (r *Response) frame() error {
 		r.body, r.keep = byClose, false
 	}
 	return nil
+}
+
+// plain refuses a body that counts and is compressed: nobody asked for it, and
+// what unpacks it would need limits of its own. An error's body may be anything.
+func (r *Response) plain(encoding []byte) error {
+	if len(encoding) == 0 || equalFold(encoding, "identity") || r.Status > 299 {
+		return nil
+	}
+	return malformed("a Content-Encoding of %.40q, nobody asked for one", encoding)
 }
 
 // finish notes that the body was read to its end.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 type Config struct {
 	URL     string      // http or https; its path stands before every request's
 	Allow   Allowed     // checked against the address of every dial
+	HTTP2   bool        // HTTP/2 alone: by ALPN over TLS, else by prior knowledge
 	TLS     *tls.Config // nil for the system's roots
 	Cold    bool        // every TLS handshake is a whole one: no session is resumed
 	Source  *Sources    // what to dial from; nil for whatever the system takes
@@ -34,6 +36,7 @@ type Target struct {
 	path    string
 	secure  bool
 	dialer  net.Dialer
+	http2   *http.Transport // nil for HTTP/1.1
 	sources *Sources
 }
 
@@ -67,6 +70,12 @@ func NewTarget(c Config) (*Target, error) {
 		}
 		t.TLS.MinVersion = max(t.TLS.MinVersion, tls.VersionTLS12)
 		t.TLS.NextProtos = []string{"http/1.1"}
+		if t.HTTP2 {
+			t.TLS.NextProtos = []string{"h2"}
+		}
+	}
+	if t.HTTP2 {
+		t.http2 = newHTTP2()
 	}
 	// The check is on the address that is really connected to: what a name
 	// resolved to a moment ago may be another one.
@@ -98,6 +107,14 @@ func (t *Target) Dial(ctx context.Context, d *Device) (*Conn, error) {
 		}
 		conn := tls.Client(raw, config)
 		if err := conn.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, dialError(ctx, err)
+		}
+		raw = conn
+	}
+	if t.http2 != nil {
+		conn, err := t.overHTTP2(ctx, raw)
+		if err != nil {
 			raw.Close()
 			return nil, dialError(ctx, err)
 		}

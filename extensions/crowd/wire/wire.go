@@ -3,9 +3,10 @@
 // cancelling as a past deadline, and limits against hostile answers. It never
 // resends silently: what a shopper sends twice, its persona decided.
 //
-// It speaks HTTP/1.1. net/http would do more, with two goroutines and some
+// HTTP/1.1 is its own. net/http would do more, with two goroutines and some
 // kilobytes for each connection, and would hide the moments at which bytes
-// arrive; see response.go for what is accepted of an answer.
+// arrive; see response.go for what is accepted of an answer. HTTP/2 is
+// net/http's, behind the same Conn: see http2.go.
 package wire
 
 import (
@@ -19,7 +20,7 @@ type Dialer interface {
 	Dial(ctx context.Context, d *Device) (*Conn, error)
 }
 
-// A Request is one HTTP/1.1 request, written in one write.
+// A Request is one request; over HTTP/1.1 it is written in one write.
 type Request struct {
 	Method string
 	Path   string   // after the target's own path; query included

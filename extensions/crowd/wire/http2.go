@@ -1,0 +1,268 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// HTTP/2 goes through net/http, one connection for each shopper and one request
+// at a time on it. http.ClientConn never dials again, never sends a request a
+// second time, follows no redirect and uses no proxy. What comes back is turned
+// into what an HTTP/1.1 answer is here: a head of lines, and a body that is read
+// from the connection, so that limits, patience and evidence are the same.
+//
+// Rejected: frames without net/http, as HTTP/1.1 has it. Flow control and header
+// compression are state that somebody has to read for while a shopper thinks.
+
+// Buffers for what a target sends unread: what a hostile one may fill.
+const (
+	streamWindow     = 256 << 10
+	connectionWindow = 512 << 10
+)
+
+// newHTTP2 returns what makes HTTP/2 of connections that were opened before, TLS
+// included: see overHTTP2.
+func newHTTP2() *http.Transport {
+	opened := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return ctx.Value(openedKey{}).(net.Conn), nil
+	}
+	t := &http.Transport{
+		DialContext: opened, DialTLSContext: opened,
+		DisableCompression:     true, // nothing is asked for, and nothing unpacked
+		MaxResponseHeaderBytes: maxHead,
+		Protocols:              new(http.Protocols),
+		HTTP2: &http.HTTP2Config{
+			MaxReceiveBufferPerConnection: connectionWindow,
+			MaxReceiveBufferPerStream:     streamWindow,
+			MaxReadFrameSize:              16 << 10,
+		},
+	}
+	t.Protocols.SetHTTP2(true)
+	t.Protocols.SetUnencryptedHTTP2(true)
+	return t
+}
+
+// openedKey finds an open connection in a context.
+type openedKey struct{}
+
+// overHTTP2 speaks HTTP/2 on an open connection.
+func (t *Target) overHTTP2(ctx context.Context, raw net.Conn) (net.Conn, error) {
+	scheme, socket := "http", raw
+	if secure, ok := raw.(*tls.Conn); ok {
+		if p := secure.ConnectionState().NegotiatedProtocol; p != "h2" {
+			return nil, fmt.Errorf("the target does not speak HTTP/2: by ALPN it chose %q", p)
+		}
+		scheme, socket = "https", secure.NetConn()
+	}
+	client, err := t.http2.NewClientConn(context.WithValue(ctx, openedKey{}, raw), scheme, raw.RemoteAddr().String())
+	if err != nil {
+		return nil, err
+	}
+	return &http2Conn{Conn: raw, socket: socket, client: client, scheme: scheme}, nil
+}
+
+// An http2Conn is an HTTP/2 connection as Conn sees one: what is read from it is
+// the body of the answer that do has got the head of.
+type http2Conn struct {
+	net.Conn          // with TLS, if there is any
+	socket   net.Conn // below it
+	client   *http.ClientConn
+	scheme   string
+	body     io.Reader
+
+	mu    sync.Mutex
+	until time.Time   // the deadline; zero: none
+	alarm *time.Timer // for it, while a request runs
+	over  func()      // ends the request that runs; nil if none does
+	late  bool        // it was ended
+}
+
+// do sends the request that is rendered in c's buffers, and reads the head of
+// its answer.
+func (h *http2Conn) do(c *Conn, method string) error {
+	b := c.buf
+	b.out = bytes.Replace(b.out, []byte(" HTTP/1.1\r\n"), []byte(" HTTP/2\r\n"), 1) // as evidence shows it
+	head, body, _ := bytes.Cut(b.out, []byte("\r\n\r\n"))
+	line, lines := cut(head, '\n')
+	ctx, cancel := context.WithCancel(context.Background())
+	req := (&http.Request{
+		Method: method, Host: c.target.host,
+		URL:           &url.URL{Scheme: h.scheme, Host: c.target.host, Opaque: string(bytes.Split(line, []byte(" "))[1])},
+		Header:        http.Header{"User-Agent": nil}, // else net/http names itself
+		Body:          http.NoBody,
+		ContentLength: int64(len(body)),
+	}).WithContext(ctx)
+	if len(body) > 0 {
+		// A copy: the request may still be on its way when the buffers are given back.
+		req.Body = io.NopCloser(bytes.NewReader(bytes.Clone(body)))
+	}
+	for len(lines) > 0 {
+		var name, value []byte
+		name, value, lines = nextField(lines)
+		if !equalFold(name, "Host") && !equalFold(name, "Content-Length") {
+			req.Header.Add(string(name), string(bytes.TrimSuffix(value, []byte("\r"))))
+		}
+	}
+	h.body = nil
+	h.begin(func() { cancel(); h.socket.Close() })
+	answer, err := h.client.RoundTrip(req)
+	if err != nil {
+		return h.wrong(err)
+	}
+	h.body = answer.Body
+	a := &c.answer
+	a.At, a.Status, a.body, a.keep = time.Now(), answer.StatusCode, byClose, true
+	b.head = appendHead(b.head, answer)
+	if answer.ContentLength > maxBody {
+		return malformed("a body of %d bytes, at most %d are read", answer.ContentLength, maxBody)
+	}
+	return a.plain(a.Field("Content-Encoding"))
+}
+
+// appendHead renders an answer's head as the lines that a Response reads.
+func appendHead(b []byte, r *http.Response) []byte {
+	b = append(b, "HTTP/2 "...)
+	b = strconv.AppendInt(b, int64(r.StatusCode), 10)
+	b = append(b, '\n')
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		for _, value := range r.Header[name] {
+			b = append(b, name...)
+			b = append(b, ": "...)
+			b = append(b, value...)
+			b = append(b, '\n')
+		}
+	}
+	return b
+}
+
+// Read implements net.Conn: it reads the answer's body.
+func (h *http2Conn) Read(b []byte) (int, error) {
+	if h.body == nil {
+		return 0, net.ErrClosed
+	}
+	n, err := h.body.Read(b)
+	switch {
+	case err == io.EOF:
+		h.end()
+	case err != nil && n == 0:
+		err = h.wrong(err)
+	}
+	return n, err
+}
+
+// SetDeadline implements net.Conn. What is not over by then is broken off, and
+// the connection with it.
+func (h *http2Conn) SetDeadline(until time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.until = until
+	h.arm()
+	return nil
+}
+
+// begin notes that a request runs, and how to end it.
+func (h *http2Conn) begin(over func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = over
+	h.arm()
+}
+
+// arm sets the alarm for the deadline of the request that runs; h.mu is held.
+func (h *http2Conn) arm() {
+	if h.alarm != nil {
+		h.alarm.Stop()
+		h.alarm = nil
+	}
+	switch left := time.Until(h.until); {
+	case h.over == nil || h.until.IsZero():
+	case left <= 0:
+		h.late = true
+		h.over()
+	default:
+		h.alarm = time.AfterFunc(left, func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.over != nil && !h.until.IsZero() && !time.Now().Before(h.until) { // else it was moved
+				h.late = true
+				h.over()
+			}
+		})
+	}
+}
+
+// end notes that no request runs any more.
+func (h *http2Conn) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = nil
+	h.arm()
+}
+
+// wrong says what an error of net/http means: the deadline, an answer that
+// breaks HTTP/2 or a limit, or else a connection or a stream that ended.
+func (h *http2Conn) wrong(err error) error {
+	h.mu.Lock()
+	late := h.late
+	h.mu.Unlock()
+	h.end()
+	switch {
+	case late:
+		return fmt.Errorf("%w: %w", os.ErrDeadlineExceeded, err)
+	case breaks(err):
+		return malformed("%w", err)
+	}
+	return err
+}
+
+// breaks says whether an error is net/http's own finding that an answer breaks
+// HTTP/2 or a limit. Most have no type that others can name.
+func breaks(err error) bool {
+	var stream streamError
+	if errors.As(err, &stream) {
+		return stream.Cause == nil || stream.Cause.Error() != "received from peer"
+	}
+	text := err.Error()
+	return slices.ContainsFunc([]string{"connection error: ", "frame too large", "more than declared Content-Length"},
+		func(s string) bool { return strings.Contains(text, s) })
+}
+
+// A streamError is http2.StreamError of golang.org/x/net, which net/http's own
+// is taken for by errors.As: see its h2_error.go.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+// Error implements error.
+func (e streamError) Error() string { return fmt.Sprintf("stream error %d: %v", e.Code, e.Cause) }
+
+// usable says whether the other side takes another request.
+func (h *http2Conn) usable() bool {
+	// A stream that has just ended may still count.
+	return h.client.Err() == nil && h.client.Available()+h.client.InFlight() > 0
+}
+
+// Close implements net.Conn. It waits for nobody: without its socket the rest
+// ends at once.
+func (h *http2Conn) Close() error {
+	h.end()
+	err := h.socket.Close()
+	h.client.Close() // finds it closed
+	return err
+}
