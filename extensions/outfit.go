@@ -81,13 +81,15 @@ func protocols(t scenarios.Target) (crowd.Protocols, error) {
 		if e.Protocol != scenarios.HTTP {
 			continue
 		}
-		described, err := custom.New(e.Endpoint, chat.Refusal)
+		described, err := custom.New(&t, e.Endpoint, chat.Refusal)
 		if err != nil {
 			return crowd.Protocols{}, err
 		}
 		*e.to = described
 	}
-	return p, nil
+	var err error
+	p.Login, err = custom.NewLogin(t.Login)
+	return p, err
 }
 
 // A header is the lines that every request carries: the stress tag that lets a
@@ -125,19 +127,31 @@ func newHeader(t scenarios.Target, run string) (header, error) {
 	return h, nil
 }
 
-// render returns a shopper's lines.
-func (h header) render(s scenarios.Shopper) []byte {
+// render returns the lines of a shopper who took these values when it logged in.
+// One whose value it does not have yet is left out.
+func (h header) render(s scenarios.Shopper, taken map[string]string) []byte {
 	b := append(slices.Clip(h.common), "X-User-Id: "+s.UserID()+"\r\n"...)
 	b = append(b, clientAddress(h.client, s)...)
 	for _, l := range h.own {
+		start := len(b)
 		b = append(b, l.name+": "...)
 		for _, p := range l.value {
 			b = append(b, p.Text...)
-			if p.Name != "" {
-				b = append(b, s.Value(p.Name)...) // one line: checked when the file was read
+			if p.Name == "" {
+				continue
 			}
+			text := s.Value(p.Name) // one line: checked when the file was read
+			if name, ok := strings.CutPrefix(p.Name, "taken."); ok {
+				if text = taken[name]; text == "" || !custom.OneLine(text) {
+					b = b[:start]
+					break
+				}
+			}
+			b = append(b, text...)
 		}
-		b = append(b, "\r\n"...)
+		if len(b) > start {
+			b = append(b, "\r\n"...)
+		}
 	}
 	return b
 }

@@ -74,7 +74,7 @@ target:
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer, err := conn.Do(&wire.Request{Method: "GET", Path: "/", Header: outfit.Header(shopper), Deadline: time.Now().Add(5 * time.Second)})
+		answer, err := conn.Do(&wire.Request{Method: "GET", Path: "/", Header: outfit.Header(shopper, nil), Deadline: time.Now().Add(5 * time.Second)})
 		if err == nil {
 			_, err = answer.ReadAll(1 << 10)
 		}

@@ -90,6 +90,7 @@ type Target struct {
 	URL     string            `json:"url,omitempty"` // empty: the built-in storefront
 	Headers map[string]string `json:"headers,omitempty"`
 	Connection
+	Login    *Login   `json:"login,omitempty"` // nil: shoppers need not be known
 	Chat     Endpoint `json:"chat"`
 	Coupons  Endpoint `json:"coupons"` // no protocol: nobody claims a coupon
 	Checkout Endpoint `json:"checkout"`

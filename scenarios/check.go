@@ -230,8 +230,9 @@ func (k *checker) target(t *Target, journeys []Weight) {
 	k.connection(t)
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
 		k.header("target.headers."+name, name, t.Headers[name])
-		k.filled("target.headers."+name, t.Headers[name], append([]string{"shopper.id", "shopper.user"}, k.rows...))
+		k.filled("target.headers."+name, t.Headers[name], append(t.Login.inHeaders(), k.rows...))
 	}
+	k.login(t)
 	orders := slices.ContainsFunc(journeys, func(w Weight) bool { return w.Share > 0 && slices.Contains(script(w.Name, 1), Complete) })
 	k.endpoint("chat", t, t.Chat, true)
 	k.endpoint("coupons", t, t.Coupons, false)

@@ -73,6 +73,9 @@ func (t *Target) secrets() []string {
 	for _, e := range []Endpoint{t.Chat, t.Coupons, t.Checkout} {
 		texts = append(texts, e.texts()...)
 	}
+	for _, o := range t.Login.operations() {
+		texts = append(texts, o.texts()...)
+	}
 	var names []string
 	for _, text := range texts {
 		found, _ := secretsIn(text) // checked

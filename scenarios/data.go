@@ -159,6 +159,9 @@ func (c *Campaign) needs(feed string) []string {
 
 // requests returns every request that the campaign describes.
 func (t *Target) requests() (all []Request) {
+	for _, o := range t.Login.operations() {
+		all = append(all, o.Request)
+	}
 	for _, e := range []Endpoint{t.Chat, t.Coupons, t.Checkout} {
 		for _, o := range e.Operations {
 			if all = append(all, o.Request); o.Poll != nil {

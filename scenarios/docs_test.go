@@ -209,7 +209,8 @@ func unquoted(cell string) string { return strings.Trim(cell, "`") }
 // alike are the keys of files, operations and rules that are read as those of
 // data.users, target.chat.turn and its rejected are.
 var alike = regexp.MustCompile(`^data\.(items|addresses)\.|^target\.(coupons\.claim|checkout\.(create|update))\.|^target\.chat\.turn\.(answer\.done\.|retry\[|ok\[)|` +
-	`^target\.checkout\.complete\.(request|take|rejected|retry|ok|pending\[|poll\.(request\.|take|rejected|retry|pending|ok))`)
+	`^target\.checkout\.complete\.(request|take|rejected|retry|ok|pending\[|poll\.(request\.|take|rejected|retry|pending|ok))|` +
+	`^target\.login\.(request\.|refresh\.|rejected\[|retry\[|ok\[|expired\[)`)
 
 // Each key of the loader has a row, and what a row says of a wrong value is
 // what the loader says.

@@ -38,7 +38,12 @@ func (s Shopper) Walk() Journey {
 	w.end.MeantToClaim = slices.Contains(w.steps, Claim) && !w.skips(Claim)
 	w.drops = w.end.MeantToClaim && s.drops()
 	w.end.MeantToOrder = slices.Contains(w.steps, Complete) && !w.drops
-	return &asking{Journey: w, target: &s.plan.Target}
+	t := &s.plan.Target
+	all := Journey(&asking{Journey: w, target: t})
+	if t.Login != nil {
+		all = &member{Journey: all, shopper: s}
+	}
+	return all
 }
 
 // A walk is a scripted journey: the shopper says its lines whatever comes

@@ -32,6 +32,7 @@ const (
 	MoreClaims = 64  // to 83: claims beyond the first, by those who claim often
 	ReadBack   = 96  // reading a checkout
 	Delegated  = 97  // having payment delegated, which has no place in the journey: think times stay the same
+	LoggedIn   = 512 // to 575: logins and renewals, in their order
 	UserStep   = 255 // a shopper's own id, which belongs to no request; its other accounts count down to 192
 
 	Reworded = 1024 // to 2047: turns said again in other words; 64 places with 16 repetitions each

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -25,8 +26,8 @@ type Operation struct {
 	Poll     *Polling          `json:"poll,omitempty"` // there if Pending is
 }
 
-// Request is the template of a request; see Pieces for its placeholders. Only
-// headers may hold ${NAME}.
+// Request is the template of a request; see Pieces for its placeholders. Its
+// headers and body may hold ${NAME}.
 type Request struct {
 	Method  string            `json:"method"`
 	Path    string            `json:"path"` // after the endpoint's path; a query may follow
@@ -116,6 +117,7 @@ func operationsOf(endpoint string) []StepKind {
 
 // placeholders lists what a request of a kind may hold, beside taken values.
 func placeholders(kind StepKind) []string {
+
 	all := []string{"shopper.id", "shopper.user", "step.key"}
 	switch kind {
 	case Turn:
@@ -139,7 +141,7 @@ func (e Endpoint) offers(kind StepKind) bool {
 // takenBefore lists, as placeholders, what a shopper may have taken when it
 // comes to a step of a kind.
 func (t *Target) takenBefore(kind StepKind) []string {
-	var names []string
+	names := t.Login.names()
 	for _, e := range []Endpoint{t.Chat, t.Coupons, t.Checkout} {
 		for k := Turn; k <= kind; k++ {
 			for name := range e.Operations[k.String()].takes() {
@@ -187,15 +189,30 @@ func (o Operation) resolved(lookup func(name string) (string, bool)) (Operation,
 		}
 		set(&o.Request.Headers, header, text)
 	}
+	var err error
+	if o.Request.Body, err = resolve(o.Request.Body, o.Request.escaped(lookup)); err != nil {
+		return o, err
+	}
 	if o.Poll != nil {
 		poll := *o.Poll
-		var err error
 		if poll.Operation, err = poll.Operation.resolved(lookup); err != nil {
 			return o, err
 		}
 		o.Poll = &poll
 	}
 	return o, nil
+}
+
+// escaped looks up what can stand in the body.
+func (r Request) escaped(lookup func(name string) (string, bool)) func(name string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := lookup(name)
+		if r.Form() {
+			return url.QueryEscape(value), ok
+		}
+		quoted := string(marshal(value))
+		return strings.ReplaceAll(quoted[1:len(quoted)-1], "{", `\u007b`), ok // no placeholders in what is given
+	}
 }
 
 // texts returns everything that may hold a ${NAME}.
@@ -208,7 +225,7 @@ func (e Endpoint) texts() []string {
 }
 
 func (o Operation) texts() []string {
-	texts := slices.Collect(maps.Values(o.Request.Headers))
+	texts := append(slices.Collect(maps.Values(o.Request.Headers)), o.Request.Body)
 	if o.Poll != nil {
 		texts = append(texts, o.Poll.texts()...)
 	}

@@ -125,11 +125,10 @@ func (k *checker) request(at string, r Request, t *Target, known []string) {
 		}
 		k.filled(path, r.Headers[name], known)
 	}
-	for _, part := range []struct{ path, text string }{{at + ".path", r.Path}, {at + ".body", r.Body}} {
-		if strings.Contains(part.text, "${") {
-			k.fault(part.path, "put it into headers", "must not hold a ${NAME}")
-		}
+	if strings.Contains(r.Path, "${") {
+		k.fault(at+".path", "put it into headers or the body", "must not hold a ${NAME}")
 	}
+	k.secrets(at+".body", r.Body)
 	body := k.filled(at+".body", r.Body, known)
 	if r.Body != "" && !r.Form() && !json.Valid([]byte(body)) {
 		k.fault(at+".body", "text placeholders stand in quotes, step.history without", "is no JSON once its placeholders are filled in")

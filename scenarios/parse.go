@@ -225,10 +225,11 @@ func (r *reader) weights(f field, to *[]Weight) {
 
 func (r *reader) target(f field) Target {
 	var t Target
-	fields := r.mapping(f, append([]string{"url", "headers", "chat", "coupons", "checkout"}, connectionKeys...)...)
+	fields := r.mapping(f, append([]string{"url", "headers", "login", "chat", "coupons", "checkout"}, connectionKeys...)...)
 	r.text(fields["url"], &t.URL)
 	r.texts(fields["headers"], &t.Headers)
 	t.Connection = r.connection(fields)
+	t.Login = r.login(fields["login"])
 	t.Chat = r.endpoint(fields["chat"], "protocol", "path", "model", "turn")
 	t.Coupons = r.endpoint(fields["coupons"], "protocol", "version", "path", "stock_id", "claim")
 	t.Checkout = r.endpoint(fields["checkout"], "protocol", "version", "path", "currency", "create", "update", "complete")

@@ -19,6 +19,9 @@ func (t Target) Resolve(lookup func(name string) (string, bool)) (Target, error)
 		}
 	}
 	var err error
+	if t.Login, err = t.Login.resolved(lookup); err != nil {
+		return Target{}, fmt.Errorf("resolve the login: %w", err)
+	}
 	if t.URL, err = resolve(t.URL, lookup); err != nil {
 		return Target{}, fmt.Errorf("resolve the target: %w", err)
 	}

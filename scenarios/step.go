@@ -19,11 +19,13 @@ const (
 	Read                         // look at the checkout, which changes nothing
 	Search                       // look at what is for sale, which changes nothing
 	Poll                         // ask again about a step whose answer was pending
+	SignIn                       // become known to the backend
+	Refresh                      // stay known to it
 )
 
 var stepNames = [...]string{
 	Turn: "turn", Claim: "claim", Create: "create", Update: "update", Complete: "complete",
-	Delegate: "delegate", Read: "read", Search: "search", Poll: "poll",
+	Delegate: "delegate", Read: "read", Search: "search", Poll: "poll", SignIn: "login", Refresh: "refresh",
 }
 
 // String returns the step's name as tags, files and reports spell it.
@@ -98,6 +100,7 @@ type Offer struct {
 type Result struct {
 	Outcome results.Outcome
 	Pending bool   // OK, but no more than taken in: the answer is still to come, and is to be asked for
+	Expired bool   // not OK: the login is over
 	Status  int    // of HTTP; 0 if there was none, or it was a success
 	Why     string // what the rule saw, in a few words; for people
 	Unsent  bool   // not a byte of the request left, whatever was sent to prepare it

@@ -13,6 +13,7 @@
 package crowd
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
@@ -46,6 +47,7 @@ type Session struct {
 // Protocols says which protocol serves which kind of step.
 type Protocols struct {
 	Chat, Coupons, Checkout Protocol
+	Login                   Protocol // nil where nobody logs in
 }
 
 // For returns the protocol that carries out a step.
@@ -55,19 +57,22 @@ func (p Protocols) For(step scenarios.Step) Protocol {
 		return p.Chat
 	case scenarios.Claim:
 		return p.Coupons
+	case scenarios.SignIn, scenarios.Refresh:
+		return p.Login
 	default:
 		return p.Checkout
 	}
 }
 
 // A Shopper is a live shopper: who it is and what it carries from step to
-// step. Protocols read and extend History, Taken and Sessions; the rest is the
+// step. Protocols read and extend History, Taken, Cookies and Sessions; the rest is the
 // engine's.
 type Shopper struct {
 	scenarios.Shopper                    // User is the account in use
 	Header            []byte             // request head lines shared by its steps: see wire.Request
 	History           []byte             // the conversation so far: JSON messages, comma-separated, as they go into the next request
 	Taken             map[string]string  // what a described backend gave it, by name, bounded by the protocol
+	Cookies           []*http.Cookie     // of a described backend, bounded by the protocol; nil until one came
 	Sessions          map[string]Session // by the path of the endpoint; nil for protocols without
 
 	journey  scenarios.Journey
@@ -75,6 +80,7 @@ type Shopper struct {
 	due      time.Duration  // its intended time, on the engine's clock
 	conn     *wire.Conn
 	device   wire.Device // what it connects with
+	before   []string    // secrets that it had taken before this step, for evidence to hide
 	answered bool        // its first turn was answered
 	promised promised
 }

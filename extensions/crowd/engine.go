@@ -15,7 +15,10 @@ type Config struct {
 	Plan      *scenarios.Plan
 	Dialer    wire.Dialer
 	Protocols Protocols
-	Header    func(scenarios.Shopper) []byte // request head lines of a shopper; see wire.Request
+
+	// Header returns the request head lines of a shopper who took these values
+	// when it logged in; see wire.Request.
+	Header func(s scenarios.Shopper, taken map[string]string) []byte
 
 	// Emit takes each fact. It is called from many goroutines, may block, and
 	// must not drop: a launch and the marks after it come in order.

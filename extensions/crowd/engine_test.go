@@ -102,8 +102,8 @@ func newStand(t *testing.T, p Protocol, alone bool) *stand {
 	}
 	s := &stand{plan: plan, zero: time.Now()}
 	s.Engine = New(Config{
-		Plan: plan, Dialer: dialer{}, Protocols: Protocols{p, p, p},
-		Header: func(scenarios.Shopper) []byte { return nil },
+		Plan: plan, Dialer: dialer{}, Protocols: Protocols{p, p, p, p},
+		Header: func(scenarios.Shopper, map[string]string) []byte { return nil },
 		Emit:   s.add,
 		Boot:   func() time.Duration { return time.Since(s.zero) },
 		Alone:  alone,

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -92,9 +93,19 @@ func (s *Shopper) example(f *results.Step, r scenarios.Result) *results.Example 
 		At: f.At, Took: f.Response, Service: f.Service, Why: r.Why,
 	}
 	if s.conn != nil {
-		s.conn.Hide(s.Secrets())
+		s.conn.Hide(s.took(append(s.before, s.Secrets()...)))
 		x.Request, x.Response = s.conn.Exchange()
 		x.Why = s.conn.Redact(r.Why) // a backend may repeat what it was sent
 	}
 	return x
+}
+
+// took appends what the shopper took that nobody else may see.
+func (s *Shopper) took(hidden []string) []string {
+	for name, value := range s.Taken {
+		if wire.Secret(name) {
+			hidden = append(hidden, value)
+		}
+	}
+	return hidden
 }

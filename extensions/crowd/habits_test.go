@@ -126,7 +126,7 @@ func TestAbuserChangesAccounts(t *testing.T) {
 			}
 			return serve(50*time.Millisecond)(s, step)
 		}))
-		s.Header = func(s scenarios.Shopper) []byte { return []byte(s.User.String()) }
+		s.Header = func(s scenarios.Shopper, _ map[string]string) []byte { return []byte(s.User.String()) }
 		sent, promises := s.run(t)
 		if sent["claim"] != 1000 || len(promises[results.CouponPromise]) != 1000 {
 			t.Errorf("%d claims, %d promised", sent["claim"], len(promises[results.CouponPromise]))

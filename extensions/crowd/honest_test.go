@@ -98,7 +98,7 @@ func (x trial) run(t *testing.T, p *scenarios.Plan, dialer wire.Dialer, zero tim
 	e := crowd.New(crowd.Config{
 		Plan: p, Dialer: dialer, Emit: emit,
 		Protocols: crowd.Protocols{Chat: chat.New(p.Target.Chat)},
-		Header: func(scenarios.Shopper) []byte {
+		Header: func(scenarios.Shopper, map[string]string) []byte {
 			return []byte("Authorization: Bearer " + secret + "\r\nX-Also: " + secret + "\r\n")
 		},
 		Boot:  func() time.Duration { return time.Since(zero) },

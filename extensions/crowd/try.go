@@ -25,7 +25,7 @@ type Sight struct {
 // or a poll are not. It ends at a step that could not be sent. It is not for an engine
 // that runs.
 func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sight)) scenarios.Ending {
-	s := &Shopper{Shopper: drawn, Header: e.Header(drawn), journey: drawn.Walk()}
+	s := &Shopper{Shopper: drawn, Header: e.Header(drawn, nil), journey: drawn.Walk()}
 	defer e.hangUp(s)
 	stop := context.AfterFunc(ctx, func() {
 		e.mu.Lock()
@@ -53,7 +53,7 @@ func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sig
 		last.Start = start
 		sight := Sight{Step: s.step, Result: last, Took: last.End.Sub(start)}
 		if s.conn != nil {
-			s.conn.Hide(s.Secrets())
+			s.conn.Hide(s.took(append(s.before, s.Secrets()...)))
 			sight.Request, sight.Response = s.conn.Exchange()
 			sight.Result.Why = s.conn.Redact(last.Why)
 		}

@@ -14,7 +14,7 @@ import (
 // launch lets a shopper arrive.
 func (e *Engine) launch(a scenarios.Arrival, clock scenarios.Clock) {
 	drawn := e.Plan.Shopper(a.ID)
-	s := &Shopper{Shopper: drawn, Header: e.Header(drawn), journey: drawn.Walk(), due: a.At + clock.Zero}
+	s := &Shopper{Shopper: drawn, Header: e.Header(drawn, nil), journey: drawn.Walk(), due: a.At + clock.Zero}
 	e.Emit(results.Launch{Who: s.who(), At: a.At, Hash: drawn.Hash()})
 	if !e.next(s, scenarios.Result{}) {
 		e.leave(s, false)
@@ -31,13 +31,16 @@ func (e *Engine) next(s *Shopper, last scenarios.Result) bool {
 	if s.step, ok = s.journey.Next(last); !ok {
 		return false
 	}
-	if s.step.User != s.User {
-		s.User = s.step.User
-		s.Header = e.Header(s.Shopper)
-	}
 	if s.step.Fresh {
-		s.History, s.Taken, s.Sessions = nil, nil, nil
+		s.History, s.Taken, s.Cookies, s.Sessions = nil, nil, nil, nil
 		e.hangUp(s)
+	}
+	if s.step.User != s.User {
+		s.User, s.Cookies = s.step.User, nil
+		s.Header = e.Header(s.Shopper, s.Taken)
+	}
+	if s.step.Fresh || s.step.Kind == scenarios.SignIn { // without the token of an earlier login
+		s.Header = e.Header(s.Shopper, nil)
 	}
 	return true
 }
@@ -145,10 +148,14 @@ func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r s
 			e.hangUp(s)
 		}
 	}()
+	s.before = s.took(nil)
 	for range mostRequests {
 		if r = e.request(fire, s, start); !r.More {
 			break
 		}
+	}
+	if k := s.step.Kind; r.Outcome == results.OK && (k == scenarios.SignIn || k == scenarios.Refresh) {
+		s.Header = e.Header(s.Shopper, s.Taken)
 	}
 	return r
 }

@@ -97,7 +97,7 @@ func steps(r *results.Run) []string {
 }
 
 func place(step string) int {
-	order := []string{"turn", "claim", "create", "update", "complete", "read", "search", "poll"}
+	order := []string{"login", "refresh", "turn", "claim", "create", "update", "complete", "read", "search", "poll"}
 	if i := slices.Index(order, step); i >= 0 {
 		return i
 	}

@@ -89,6 +89,9 @@ func (o *operation) classify(status int, body []byte) scenarios.Result {
 
 // declined applies the rules that say no.
 func (o *operation) declined(status int, body []byte, isJSON bool) (r scenarios.Result, decided bool) {
+	if saw, ok := first(o.expired, status, body, isJSON); ok {
+		return scenarios.Result{Outcome: results.Rejected, Expired: true, Why: "the login is over: " + saw}, true
+	}
 	if saw, ok := first(o.rejected, status, body, isJSON); ok {
 		return scenarios.Result{Outcome: results.Rejected, Why: saw}, true
 	}

@@ -23,22 +23,41 @@ import (
 
 // HTTP carries out the operations of one endpoint. It is shared by all shoppers.
 type HTTP struct {
-	operations map[string]*operation
+	operations map[string]*operation // by the step's name
 	refusal    func(escaped []byte) string
 }
 
-// New returns the protocol for an endpoint. The refusal function returns what
-// makes an assistant's words, escaped as in JSON, a no; empty if they are none.
-func New(e scenarios.Endpoint, refusal func(escaped []byte) string) (*HTTP, error) {
+// New returns the protocol for an endpoint of a target. The refusal function
+// returns what makes an assistant's words, escaped as in JSON, a no; empty if
+// they are none.
+func New(t *scenarios.Target, e scenarios.Endpoint, refusal func(escaped []byte) string) (*HTTP, error) {
 	h := &HTTP{operations: make(map[string]*operation, len(e.Operations)), refusal: refusal}
 	for name, described := range e.Operations {
 		o, err := compile(strings.TrimSuffix(e.Path, "/"), described, lines("{{step.key}}"))
 		if err != nil {
 			return nil, fmt.Errorf("describe %s: %w", name, err)
 		}
+		if t.Login != nil {
+			if err := o.expire(t.Login.Expired); err != nil {
+				return nil, fmt.Errorf("describe %s: %w", name, err)
+			}
+		}
 		h.operations[name] = o
 	}
 	return h, nil
+}
+
+// NewLogin returns the protocol of the steps that make a shopper known; nil if a
+// target has none.
+func NewLogin(l *scenarios.Login) (crowd.Protocol, error) {
+	if l == nil {
+		return nil, nil
+	}
+	own := map[string]scenarios.Operation{scenarios.SignIn.String(): l.Operation}
+	if l.Refresh != nil {
+		own[scenarios.Refresh.String()] = *l.Refresh
+	}
+	return New(&scenarios.Target{}, scenarios.Endpoint{Operations: own}, nil)
 }
 
 // maxBody is how much of an answer is read.
@@ -63,10 +82,13 @@ func (h *HTTP) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios
 	if first := step.FirstToken; first > 0 && first < step.Answer {
 		req.First = start.Add(first)
 	}
+	host, prefix := c.Target()
+	req.Extra = appendCookies(req.Extra, s, prefix+req.Path, start)
 	resp, err := c.Do(req)
 	if err != nil {
 		return lost(err)
 	}
+	remember(s, resp, host, prefix+req.Path)
 	if o.answer != nil {
 		return h.turn(o, resp, s, said)
 	}

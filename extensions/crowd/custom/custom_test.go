@@ -58,7 +58,7 @@ var buy = scenarios.Operation{
 
 func protocol(t testing.TB, name string, o scenarios.Operation) *HTTP {
 	t.Helper()
-	h, err := New(scenarios.Endpoint{Path: "/api", Operations: map[string]scenarios.Operation{name: o}}, declines)
+	h, err := New(&scenarios.Target{}, scenarios.Endpoint{Path: "/api", Operations: map[string]scenarios.Operation{name: o}}, declines)
 	if err != nil {
 		t.Fatal(err)
 	}

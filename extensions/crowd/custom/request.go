@@ -26,6 +26,7 @@ type operation struct {
 	answer                       *answer
 	take                         map[string]string
 	rejected, retry, pending, ok []rule
+	expired                      []rule     // that the login is over
 	poll                         *operation // nil where no answer is pending
 	polls                        bool       // it is one
 }
@@ -128,6 +129,24 @@ func (o *operation) inherit(from *operation) {
 	}
 }
 
+// expire takes the rules that say that the login is over.
+func (o *operation) expire(rules []scenarios.Rule) error {
+	if len(rules) == 0 {
+		rules = []scenarios.Rule{{Status: []scenarios.Statuses{{From: 401, To: 401}}}}
+	}
+	for _, r := range rules {
+		made, err := newRule(r)
+		if err != nil {
+			return err
+		}
+		o.expired = append(o.expired, made)
+	}
+	if o.poll != nil {
+		o.poll.expired = o.expired
+	}
+	return nil
+}
+
 // request renders the request of a step, without its deadlines. Said is the
 // conversation with this turn's line.
 func (o *operation) request(s *crowd.Shopper, step scenarios.Step) (req *wire.Request, said []byte, err error) {
@@ -146,7 +165,7 @@ func (o *operation) request(s *crowd.Shopper, step scenarios.Step) (req *wire.Re
 		if h.value.lacks(value) {
 			continue
 		}
-		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		if !OneLine(text) {
 			return nil, nil, fmt.Errorf("what the header %s would hold is not one line of text", h.name)
 		}
 		req.Extra = append(req.Extra, h.name+": "+text+"\r\n"...)
@@ -156,6 +175,11 @@ func (o *operation) request(s *crowd.Shopper, step scenarios.Step) (req *wire.Re
 		req.Body = [][]byte{o.body.append(nil, value, said, o.escape)}
 	}
 	return req, said, nil
+}
+
+// OneLine says whether a text can stand in a header.
+func OneLine(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
 // append renders a template. The history is JSON and stands as it is, but in a

@@ -152,6 +152,10 @@ func (c *Conn) Cancel() {
 	c.raw.SetDeadline(past)
 }
 
+// Target returns the target's name, with its port if the URL has one, and the
+// path that stands before every request's.
+func (c *Conn) Target() (host, path string) { return c.target.host, c.target.path }
+
 // Reusable says whether another request may be sent: the last answer was read
 // to its end and allows it, and the other side has not closed meanwhile.
 func (c *Conn) Reusable() bool {

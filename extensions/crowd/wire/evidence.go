@@ -55,7 +55,7 @@ func (c *Conn) hidden() []string {
 func show(head, body string, limit int, whole bool, hidden []string) string {
 	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(head, "\r", ""), "\n"), "\n")
 	for i, line := range lines {
-		if name, _, ok := strings.Cut(line, ":"); ok && i > 0 && secret(name) {
+		if name, _, ok := strings.Cut(line, ":"); ok && i > 0 && Secret(name) {
 			lines[i] = name + ": " + redacted
 		}
 	}
@@ -115,8 +115,9 @@ func bound(text string, limit int) string {
 	return strings.ToValidUTF8(text, "\ufffd")
 }
 
-// secret says whether a header's value is nobody's business.
-func secret(name string) bool {
+// Secret says of a header, or of what was taken from an answer, whether its
+// value is nobody's business.
+func Secret(name string) bool {
 	name = strings.ToLower(strings.TrimSpace(name))
 	if name == "idempotency-key" {
 		return false // it is evidence itself

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"io"
+	"iter"
 	"strconv"
 	"time"
 )
@@ -55,6 +56,19 @@ func (r *Response) Field(name string) []byte {
 		}
 	}
 	return nil
+}
+
+// Fields yields each value of a header that may come more than once. They are
+// valid until the next Do or Rest.
+func (r *Response) Fields(name string) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for rest := r.fields(); len(rest) > 0; {
+			var n, value []byte
+			if n, value, rest = nextField(rest); equalFold(n, name) && !yield(value) {
+				return
+			}
+		}
+	}
 }
 
 // fields returns the head's lines after the status line.
