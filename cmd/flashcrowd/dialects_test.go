@@ -100,3 +100,31 @@ func TestCheckoutDialects(t *testing.T) {
 		})
 	}
 }
+
+// TestResponses: a whole run whose chat is Responses instead of Completions
+// sends the same crowd, and everybody is answered in every turn and buys.
+func TestResponses(t *testing.T) {
+	t.Parallel()
+	quick, err := os.ReadFile("testdata/quick.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	campaign := filepath.Join(t.TempDir(), "responses.yaml")
+	text := strings.Replace(string(quick), "{protocol: openai,", "{protocol: openai-responses,", 1)
+	if text == string(quick) {
+		t.Fatal("the quick campaign does not speak openai")
+	}
+	if err := os.WriteFile(campaign, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "run", campaign)
+	p.want(0)
+	o := p.report()
+	o.accounted(t)
+	if o.Verdict.Outcome != "pass" || o.Shoppers.Ended["ok"] != 120 {
+		t.Errorf("%+v", o)
+	}
+	if booked := orders(t, p.path("runs/*/books.db")); len(booked) < 90 {
+		t.Errorf("%d orders booked", len(booked))
+	}
+}

@@ -22,6 +22,15 @@ type ask struct {
 	usage  bool     // the usage is wanted at the end of the stream
 	lines  []string // what the user said, the last one last; at least one
 	prompt int      // input tokens, estimated
+	items  bool     // it came in the form of Responses
+}
+
+// form returns how the answer is spelled.
+func (a *ask) form(id string, created int64) form {
+	if a.items {
+		return newResponse(id, a.model, created)
+	}
+	return newCompletion(id, a.model, created, a.usage)
 }
 
 // parse returns body's JSON object.
@@ -85,7 +94,12 @@ func decodeAsk(body string) (*ask, error) {
 
 // hear takes the message at a place of the conversation.
 func (a *ask) hear(m gjson.Result, at int) error {
-	param := func() string { return "messages[" + strconv.Itoa(at) + "]" }
+	param := func() string {
+		if a.items {
+			return "input[" + strconv.Itoa(at) + "]"
+		}
+		return "messages[" + strconv.Itoa(at) + "]"
+	}
 	if !m.IsObject() {
 		return &fault{param(), "not an object"}
 	}
@@ -108,7 +122,11 @@ func (a *ask) hear(m gjson.Result, at int) error {
 		return &fault{param() + ".role", "not one of developer, system, user, assistant, tool"}
 	}
 	if content.IsArray() {
-		content = content.Get(`#(type=="text").text`)
+		part := `#(type=="text").text`
+		if a.items {
+			part = `#(type=="input_text").text`
+		}
+		content = content.Get(part)
 	}
 	if content.Type != gjson.String {
 		return &fault{param() + ".content", "text is needed, as a string or as a part of type text"}

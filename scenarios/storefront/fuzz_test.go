@@ -33,10 +33,33 @@ func FuzzDecodeAsk(f *testing.F) {
 			t.Errorf("%d pieces for %q", len(said), a.lines)
 		}
 		c := newCompletion("id", a.model, 0, a.usage)
-		for _, e := range events(t, string(c.end(c.delta(c.begin(nil), a.lines[0]), a.prompt))) {
+		for _, e := range events(t, string(c.end(c.delta(c.begin(nil), a.lines[0]), usage{a.prompt, 1}))) {
 			if e != "[DONE]" && !gjson.Valid(e) {
 				t.Errorf("chunk %s", e)
 			}
+		}
+	})
+}
+
+func FuzzDecodeInput(f *testing.F) {
+	f.Add(`{"model":"m","input":"x"}`)
+	f.Add(`{"model":"m","stream":true,"input":[{"role":"user","content":[{"type":"input_text","text":"\u00e9\ud800"}]},{"type":"function_call","call_id":"c"},{"type":"message","role":"assistant","content":[]}]}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		a, err := decodeInput(body)
+		if !decoded(t, err) {
+			return
+		}
+		if a.model == "" || len(a.lines) == 0 {
+			t.Fatalf("accepted %+v", a)
+		}
+		form := a.form("id", 0)
+		for _, e := range namedEvents(t, string(form.end(form.delta(form.begin(nil), a.lines[0]), usage{a.prompt, 1}))) {
+			if !gjson.Valid(e) {
+				t.Errorf("event %s", e)
+			}
+		}
+		if whole := a.form("id", 0).whole(nil, a.lines[0], usage{}); !gjson.ValidBytes(whole) {
+			t.Errorf("whole %s", whole)
 		}
 	})
 }

@@ -33,6 +33,7 @@ func newFace(d Design, o Options) *face {
 func (f *face) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /compatible-mode/v1/chat/completions", f.chat)
+	mux.HandleFunc("POST /compatible-mode/v1/responses", f.responses)
 	mux.HandleFunc("POST /v3/marketing/favor/users/{openid}/coupons", f.claim)
 	f.routesUCP(mux)
 	f.routesACP(mux)

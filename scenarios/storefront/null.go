@@ -3,6 +3,7 @@ package storefront
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -17,8 +18,9 @@ func buildNull(o Options) shop {
 
 // An instant is a chat that takes no time.
 type instant struct {
-	plain, withUsage, whole []byte
-	flushes                 int // the writes in which a stream leaves
+	plain, withUsage, whole    []byte
+	responses, wholeOfResponse []byte
+	flushes                    int // the writes in which a stream leaves
 }
 
 const (
@@ -28,24 +30,19 @@ const (
 
 func newInstant(flushes int) *instant {
 	words := slices.Repeat([]string{"珍珠", "奶茶", "一杯", "，", "少糖", "去冰", "，", "好的"}, instantPieces/8)
-	n := &instant{flushes: flushes}
-	for _, usage := range []bool{false, true} {
-		c := newCompletion("chatcmpl-null", "null", 1770336000, usage)
-		b := c.begin(nil)
-		var content string
+	u := usage{instantPrompt, instantPieces}
+	render := func(f form) (streamed, whole []byte) {
+		b := f.begin(nil)
 		for _, w := range words {
-			c.tokens++
-			content += w
-			b = c.delta(b, w)
+			b = f.delta(b, w)
 		}
-		b = c.end(b, instantPrompt)
-		if usage {
-			n.withUsage = b
-		} else {
-			n.plain = b
-		}
-		n.whole = c.whole(nil, content, instantPrompt)
+		return f.end(b, u), f.whole(nil, strings.Join(words, ""), u)
 	}
+	n := &instant{flushes: flushes}
+	const created = 1770336000
+	n.plain, n.whole = render(newCompletion("null", "null", created, false))
+	n.withUsage, _ = render(newCompletion("null", "null", created, true))
+	n.responses, n.wholeOfResponse = render(newResponse("null", "null", created))
 	return n
 }
 
@@ -53,8 +50,12 @@ func newInstant(flushes int) *instant {
 func (n *instant) Reply(_ context.Context, a *ask, out *stream) error {
 	rendered := n.plain
 	switch {
+	case !a.stream && a.items:
+		return out.Whole(n.wholeOfResponse)
 	case !a.stream:
 		return out.Whole(n.whole)
+	case a.items:
+		rendered = n.responses
 	case a.usage:
 		rendered = n.withUsage
 	}

@@ -15,8 +15,24 @@ type overload struct{ retryAfter time.Duration }
 // Error implements error.
 func (o *overload) Error() string { return "the chat is full" }
 
+// A form is how a protocol spells one answer.
+type form interface {
+	begin(b []byte) []byte // what comes before the words
+	delta(b []byte, piece string) []byte
+	end(b []byte, u usage) []byte
+	whole(b []byte, content string, u usage) []byte // for a client that wanted no stream
+}
+
+// usage is what an answer took, in tokens.
+type usage struct{ prompt, completion int }
+
 // chat is POST …/chat/completions, as OpenAI publishes it.
-func (f *face) chat(w http.ResponseWriter, r *http.Request) {
+func (f *face) chat(w http.ResponseWriter, r *http.Request) { f.converse(w, r, decodeAsk) }
+
+// responses is POST …/responses, as OpenAI publishes it. Nothing is stored.
+func (f *face) responses(w http.ResponseWriter, r *http.Request) { f.converse(w, r, decodeInput) }
+
+func (f *face) converse(w http.ResponseWriter, r *http.Request, decode func(body string) (*ask, error)) {
 	body, err := f.body(r)
 	if err == errTooLong {
 		f.chatError(w, http.StatusRequestEntityTooLarge, "invalid_request_error", "", "request_too_large", err.Error())
@@ -25,7 +41,7 @@ func (f *face) chat(w http.ResponseWriter, r *http.Request) {
 		f.chatError(w, http.StatusBadRequest, "invalid_request_error", "", "unreadable_body", "the body ended early")
 		return
 	}
-	a, err := decodeAsk(body)
+	a, err := decode(body)
 	if wrong := (*fault)(nil); errors.As(err, &wrong) {
 		f.chatError(w, http.StatusBadRequest, "invalid_request_error", wrong.param, "invalid_value", wrong.what)
 		return
@@ -64,14 +80,15 @@ type stream struct {
 	r    *http.Request
 	ask  *ask
 
-	form     completion
+	form     form
+	tokens   int
 	buf      *[]byte // of an event, or the words so far
 	extended time.Time
 }
 
 // Begin sends the header and the chunk that only names the role.
 func (s *stream) Begin() error {
-	s.form = newCompletion("chatcmpl-"+strconv.FormatUint(rand.Uint64(), 36), s.ask.model, time.Now().Unix(), s.ask.usage)
+	s.form = s.ask.form(strconv.FormatUint(rand.Uint64(), 36), time.Now().Unix())
 	s.buf = takeBuffer(&s.face.buffers)
 	// The deadline for reading the request would end a long answer, too.
 	http.NewResponseController(s.w).SetReadDeadline(time.Time{})
@@ -86,7 +103,7 @@ func (s *stream) Begin() error {
 
 // Say sends a piece of the answer, on its own.
 func (s *stream) Say(piece string) error {
-	s.form.tokens++
+	s.tokens++
 	if !s.ask.stream {
 		*s.buf = append(*s.buf, piece...)
 		return s.r.Context().Err()
@@ -101,10 +118,10 @@ func (s *stream) End() error {
 	if !s.ask.stream {
 		s.extend()
 		s.w.Header()["Content-Type"] = typeJSON
-		_, err := s.w.Write(s.form.whole(nil, string(*s.buf), s.ask.prompt))
+		_, err := s.w.Write(s.form.whole(nil, string(*s.buf), usage{s.ask.prompt, s.tokens}))
 		return err
 	}
-	*s.buf = s.form.end((*s.buf)[:0], s.ask.prompt)
+	*s.buf = s.form.end((*s.buf)[:0], usage{s.ask.prompt, s.tokens})
 	return s.flush()
 }
 
@@ -169,17 +186,16 @@ func (s *stream) Pieces(rendered []byte, n int) error {
 
 // A completion renders the chunks of one answer.
 type completion struct {
-	head   string // `"id":…,` to `"model":…`, after the object
-	usage  bool   // chunks carry it, null until the last
-	id     string
-	tokens int
+	head  string // `"created":…,"model":…`, after the object
+	usage bool   // chunks carry it, null until the last
+	id    string
 }
 
-func newCompletion(id, model string, created int64, usage bool) completion {
+func newCompletion(id, model string, created int64, usage bool) *completion {
 	b := append(make([]byte, 0, 128), `,"created":`...)
 	b = strconv.AppendInt(b, created, 10)
 	b = appendField(b, "model", model)
-	return completion{head: string(b), usage: usage, id: id}
+	return &completion{head: string(b), usage: usage, id: "chatcmpl-" + id}
 }
 
 func (c *completion) open(b []byte, event, object string) []byte {
@@ -212,33 +228,35 @@ func (c *completion) delta(b []byte, piece string) []byte {
 	return c.chunk(b, func(b []byte) []byte { return appendField(b, "content", piece) }, "null")
 }
 
-func (c *completion) end(b []byte, prompt int) []byte {
+func (c *completion) end(b []byte, u usage) []byte {
 	b = c.chunk(b, func(b []byte) []byte { return b }, `"stop"`)
 	if c.usage {
 		b = c.open(b, "data: ", "chat.completion.chunk")
 		b = append(b, `,"choices":[]`...)
-		b = c.appendUsage(b, prompt)
+		b = u.append(b, "prompt_tokens", "completion_tokens")
 		b = append(b, "}\n\n"...)
 	}
 	return append(b, "data: [DONE]\n\n"...)
 }
 
-// whole appends the answer to a client that wanted no stream.
-func (c *completion) whole(b []byte, content string, prompt int) []byte {
+func (c *completion) whole(b []byte, content string, u usage) []byte {
 	b = c.open(b, "", "chat.completion")
 	b = append(b, `,"choices":[{"index":0,"message":{"role":"assistant"`...)
 	b = appendField(b, "content", content)
 	b = append(b, `,"refusal":null},"logprobs":null,"finish_reason":"stop"}]`...)
-	b = c.appendUsage(b, prompt)
+	b = u.append(b, "prompt_tokens", "completion_tokens")
 	return append(b, '}')
 }
 
-func (c *completion) appendUsage(b []byte, prompt int) []byte {
-	b = append(b, `,"usage":{"prompt_tokens":`...)
-	b = strconv.AppendInt(b, int64(prompt), 10)
-	b = append(b, `,"completion_tokens":`...)
-	b = strconv.AppendInt(b, int64(c.tokens), 10)
+// append appends the usage under a protocol's names for it.
+func (u usage) append(b []byte, prompt, completion string) []byte {
+	b = append(b, `,"usage":{"`+prompt+`":`...)
+	b = strconv.AppendInt(b, int64(u.prompt), 10)
+	b = append(b, `,"`+completion+`":`...)
+	b = strconv.AppendInt(b, int64(u.completion), 10)
 	b = append(b, `,"total_tokens":`...)
-	b = strconv.AppendInt(b, int64(prompt+c.tokens), 10)
+	b = strconv.AppendInt(b, int64(u.prompt+u.completion), 10)
 	return append(b, '}')
 }
+
+var _ form = (*completion)(nil)
