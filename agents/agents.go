@@ -35,13 +35,15 @@ type Exchange struct {
 	Snapshot []byte `cbor:"2,keyasint"`           // as the child encoded it; empty when the child died without one
 	Name     string `cbor:"3,keyasint"`           // as people say it
 	Fate     string `cbor:"4,keyasint,omitempty"` // the child is gone and how; nothing follows
-	Have     uint64 `cbor:"5,keyasint,omitempty"` // version of the spans that the child has; 0 for none
+	Have     uint64 `cbor:"5,keyasint,omitempty"` // version of the spans that the child was told; 0 for none
+	Capacity uint64 `cbor:"6,keyasint,omitempty"` // what this machine can carry, relative to others: thousandths of a processor
+	Leaving  bool   `cbor:"7,keyasint,omitempty"` // it wants to go: its slots are to be given to others
 }
 
 // A Lease answers an exchange.
 type Lease struct {
 	Term    uint64           `cbor:"1,keyasint"`
-	Version uint64           `cbor:"2,keyasint"` // of the spans; only ever grows, 0 before there are any
+	Version uint64           `cbor:"2,keyasint"` // of this worker's spans; only ever grows, 0 before there are any
 	Spans   []scenarios.Span `cbor:"3,keyasint"` // nil when Version is the one the worker said it has
 	Started bool             `cbor:"4,keyasint"` // the start moment is set
 	Now     scenarios.Mark   `cbor:"5,keyasint"` // plan time at the answer; negative before the start

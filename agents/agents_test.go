@@ -2,7 +2,7 @@ package agents
 
 import (
 	"fmt"
-	"maps"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,56 +14,127 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-func TestAssign(t *testing.T) {
-	const end = time.Hour
-	for _, n := range []int{1, 2, 3, 7, 500, scenarios.Slots, scenarios.Slots + 3} {
-		var workers []string
-		for i := range n {
-			workers = append(workers, fmt.Sprintf("w%05d", i))
-		}
-		shares := Assign(workers, end)
-		owners := make([]int, scenarios.Slots)
-		least, most := scenarios.Slots, 0
-		for _, w := range workers {
-			spans := shares[w]
-			least, most = min(least, len(spans)), max(most, len(spans))
-			for _, s := range spans {
-				owners[s.Slot]++
-				if s.From != 0 || s.To != end {
-					t.Fatalf("%d workers: span %+v is not the whole slot", n, s)
-				}
-			}
-		}
-		if most-least > 1 {
-			t.Errorf("%d workers: shares from %d to %d slots", n, least, most)
-		}
-		if i := slices.IndexFunc(owners, func(o int) bool { return o != 1 }); i >= 0 {
-			t.Errorf("%d workers: slot %d has %d owners", n, i, owners[i])
-		}
-		slices.Reverse(workers)
-		if !reflect.DeepEqual(Assign(append(workers, workers[0]), end), shares) {
-			t.Errorf("%d workers: order or repetition changes the shares", n)
+func shares(n int) []Share {
+	var all []Share
+	for i := range n {
+		all = append(all, Share{Worker: fmt.Sprintf("w%05d", i), Capacity: 2000})
+	}
+	return all
+}
+
+// counts returns how many slots each has, and how many changed hands.
+func counts(before, after []string) (has map[string]int, moved int) {
+	has = map[string]int{}
+	for slot, o := range after {
+		has[o]++
+		if before != nil && before[slot] != o {
+			moved++
 		}
 	}
-	if got := Assign(nil, end); len(got) != 0 {
-		t.Errorf("no workers: %v", got)
+	return has, moved
+}
+
+func TestAssign(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 7, 500, scenarios.Slots, scenarios.Slots + 3} {
+		all := shares(n)
+		owners := Assign(all, nil)
+		has, _ := counts(nil, owners)
+		for _, s := range all {
+			if k := has[s.Worker]; k < scenarios.Slots/n || k > scenarios.Slots/n+1 {
+				t.Errorf("%d workers: %s has %d slots", n, s.Worker, k)
+			}
+		}
+		slices.Reverse(all)
+		if !slices.Equal(Assign(all, nil), owners) {
+			t.Errorf("%d workers: their order changes who has what", n)
+		}
+		if !slices.Equal(Assign(all, owners), owners) {
+			t.Errorf("%d workers: slots move though nothing changed", n)
+		}
+	}
+	if has, _ := counts(nil, Assign(nil, nil)); has[""] != scenarios.Slots {
+		t.Errorf("without workers: %v", has)
+	}
+	// A crowd of 3 has only slots 0, 1 and 2.
+	if got := Assign(shares(3), nil)[:3]; !slices.Equal(got, []string{"w00000", "w00001", "w00002"}) {
+		t.Errorf("the first three slots go to %v", got)
 	}
 }
 
-func TestAssignSpreadsTheFirstSlots(t *testing.T) {
-	// A crowd of 3 has only slots 0, 1 and 2.
-	shares := Assign([]string{"c", "a", "b"}, time.Second)
-	for i, w := range slices.Sorted(maps.Keys(shares)) {
-		if shares[w][0].Slot != scenarios.Slot(i) {
-			t.Errorf("%s begins with slot %d, want %d", w, shares[w][0].Slot, i)
+func TestAssignMovesLittle(t *testing.T) {
+	heavy := Share{Worker: "heavy", Capacity: 6000}
+	tests := []struct {
+		name   string
+		before []Share
+		after  []Share
+		moved  int
+		want   map[string]int
+	}{
+		{"one joins three", shares(3), shares(4), 1024, map[string]int{"w00000": 1024, "w00003": 1024}},
+		{"one of four goes", shares(4), shares(3), 1024, map[string]int{"w00000": 1366, "w00001": 1365}},
+		{"one that carries thrice as much", shares(1), append(shares(1), heavy), 3072, map[string]int{"w00000": 1024, "heavy": 3072}},
+		{"all are replaced", shares(2), []Share{{"x", 1}, {"y", 1}}, 4096, map[string]int{"x": 2048, "y": 2048}},
+		{"capacity unknown", shares(1), []Share{{"w00000", 0}, {"w00001", 0}}, 2048, map[string]int{"w00001": 2048}},
+	}
+	for _, tt := range tests {
+		before := Assign(tt.before, nil)
+		after := Assign(tt.after, before)
+		has, moved := counts(before, after)
+		if moved != tt.moved {
+			t.Errorf("%s: %d slots move, want %d", tt.name, moved, tt.moved)
 		}
+		for w, n := range tt.want {
+			if has[w] != n {
+				t.Errorf("%s: %s has %d slots, want %d", tt.name, w, has[w], n)
+			}
+		}
+	}
+	// What moves is spread over the slots, because a small crowd has only the first.
+	after := Assign(shares(4), Assign(shares(3), nil))
+	first, _ := counts(nil, after[:400])
+	if n := first["w00003"]; n < 80 || n > 120 {
+		t.Errorf("of the first 400 slots the new worker has %d", n)
+	}
+}
+
+// Whatever the shares, everybody has its part to within one slot, and only those
+// who have too much give anything up.
+func TestAssignIsFair(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var owners []string
+	for round := range 200 {
+		var all []Share
+		var total uint64
+		for i := range 1 + r.IntN(12) {
+			s := Share{Worker: fmt.Sprintf("w%d", r.IntN(30)+30*i), Capacity: 1 + r.Uint64N(9)}
+			all, total = append(all, s), total+s.Capacity
+		}
+		next := Assign(all, owners)
+		has, _ := counts(nil, next)
+		had, _ := counts(nil, owners)
+		for _, s := range all {
+			exact := float64(s.Capacity) * scenarios.Slots / float64(total)
+			if d := float64(has[s.Worker]) - exact; d <= -1 || d >= 1 {
+				t.Fatalf("round %d: %s has %d slots, its part is %.1f", round, s.Worker, has[s.Worker], exact)
+			}
+			kept := 0
+			for slot, o := range owners {
+				if o == s.Worker && next[slot] == o {
+					kept++
+				}
+			}
+			if kept != min(had[s.Worker], has[s.Worker]) {
+				t.Fatalf("round %d: %s had %d, has %d and kept %d", round, s.Worker, had[s.Worker], has[s.Worker], kept)
+			}
+		}
+		owners = next
 	}
 }
 
 var (
-	exchange = Exchange{Seq: 3, Snapshot: []byte("cut"), Name: "worker-1", Have: 2}
+	exchange = Exchange{Seq: 3, Snapshot: []byte("cut"), Name: "worker-1", Have: 2, Capacity: 2000, Leaving: true}
 	lease    = Lease{
-		Term: 1, Version: 2, Spans: []scenarios.Span{{Slot: 4095, To: time.Hour}}, Started: true,
+		Term: 1, Version: 2, Spans: []scenarios.Span{{Slot: 4095, To: time.Hour, Attempt: 1, Grant: 2}}, Started: true,
 		Now: -time.Second, Length: LeaseLength, Stored: 3, Stop: scenarios.Drain, Why: "ctrl-c", Held: time.Millisecond,
 	}
 )
@@ -93,7 +164,12 @@ func TestCodecs(t *testing.T) {
 
 func TestAllSlotsFitALease(t *testing.T) {
 	l := lease
-	l.Spans = Assign([]string{"w"}, 9*time.Hour)["w"]
+	l.Spans = nil
+	for slot := range scenarios.Slots {
+		for attempt := range uint8(2) {
+			l.Spans = append(l.Spans, scenarios.Span{Slot: scenarios.Slot(slot), From: 8 * time.Hour, To: 9 * time.Hour, Attempt: attempt, Grant: 300})
+		}
+	}
 	b, err := l.Encode()
 	if err != nil || len(b) > MaxLease/4 {
 		t.Errorf("a lease of all slots takes %d bytes of %d: %v", len(b), MaxLease, err)

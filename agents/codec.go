@@ -20,6 +20,8 @@ const (
 	maxName  = 64
 	maxWords = 8 << 10 // of a fate, of why a run stopped
 	maxLease = time.Hour
+
+	maxCapacity = 1 << 24 // thousandths of a processor
 )
 
 // strict reads only what this version writes: no unknown or repeated keys, no
@@ -57,6 +59,8 @@ func DecodeExchange(b []byte) (Exchange, error) {
 		return Exchange{}, fmt.Errorf("decode exchange: a name of %d bytes, at most %d", len(e.Name), maxName)
 	case len(e.Fate) > maxWords:
 		return Exchange{}, fmt.Errorf("decode exchange: a fate of %d bytes, at most %d", len(e.Fate), maxWords)
+	case e.Capacity > maxCapacity:
+		return Exchange{}, fmt.Errorf("decode exchange: a capacity of %d, at most %d", e.Capacity, maxCapacity)
 	case len(e.Snapshot) == 0 && e.Fate == "":
 		return Exchange{}, errors.New("decode exchange: neither snapshot nor fate")
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/flashcrowd/flashcrowd/agents/coordinator"
 	"github.com/flashcrowd/flashcrowd/agents/membership"
 	"github.com/flashcrowd/flashcrowd/agents/worker"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd"
 	"github.com/flashcrowd/flashcrowd/extensions/link"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/results/store"
@@ -52,8 +53,13 @@ func TestMain(m *testing.M) {
 var key = bytes.Repeat([]byte{9}, membership.KeySize)
 
 func work(ctx context.Context, join, name, dir string, mode ...string) error {
+	return workUntil(ctx, nil, join, name, dir, mode...)
+}
+
+func workUntil(ctx context.Context, retire <-chan struct{}, join, name, dir string, mode ...string) error {
 	w, err := worker.New(worker.Config{
-		Name: name, Join: []string{join}, Bind: "127.0.0.1:0", Key: key, Dir: dir,
+		Retire: retire,
+		Name:   name, Join: []string{join}, Bind: "127.0.0.1:0", Key: key, Dir: dir,
 		Exec: append([]string{os.Args[0]}, mode...), Env: map[string]string{"TOKEN": "secret"},
 		Wait: 5 * time.Second, GiveUp: 3 * time.Second, Grace: 2 * time.Second,
 	})
@@ -70,12 +76,13 @@ type child struct {
 	recorder *results.Recorder
 	stay     time.Duration
 
-	seq      uint64
-	cuts     map[uint64]time.Duration
-	lease    link.Lease
-	until    time.Duration
-	arrivals []scenarios.Arrival
-	inside   []scenarios.Arrival
+	seq    uint64
+	cuts   map[uint64]time.Duration
+	lease  link.Lease
+	until  time.Duration
+	lapsed bool
+	roster *crowd.Roster
+	inside []crowd.Due
 }
 
 func fire(modes []string) error {
@@ -103,27 +110,27 @@ func fire(modes []string) error {
 	if err != nil {
 		return err
 	}
-	c := &child{conn: conn, plan: plan, recorder: results.NewRecorder(setup.Worker), cuts: map[uint64]time.Duration{}, stay: 30 * time.Millisecond}
+	c := &child{conn: conn, plan: plan, recorder: results.NewRecorder(setup.Worker), cuts: map[uint64]time.Duration{}, stay: 30 * time.Millisecond, roster: crowd.NewRoster(plan, time.Second)}
 	if slices.Contains(modes, "long") {
 		c.stay = time.Minute
 	}
 	if slices.Contains(modes, "crash") {
 		time.AfterFunc(1200*time.Millisecond, func() { panic("crash as asked") })
 	}
-	leases := make(chan link.Lease)
+	frames := make(chan any)
 	go func() {
 		for {
 			frame, err := conn.Receive()
 			if err != nil {
 				os.Exit(5) // the worker is gone: no fire without it
 			}
-			leases <- frame.(link.Lease)
+			frames <- frame
 		}
 	}()
-	return c.run(leases)
+	return c.run(frames)
 }
 
-func (c *child) run(leases chan link.Lease) error {
+func (c *child) run(frames chan any) error {
 	tick := time.NewTicker(10 * time.Millisecond)
 	beat := time.NewTicker(200 * time.Millisecond)
 	if err := c.cut(false); err != nil {
@@ -131,19 +138,26 @@ func (c *child) run(leases chan link.Lease) error {
 	}
 	for c.lease.Stop < scenarios.Done {
 		select {
-		case l := <-leases:
-			if l.Version != c.lease.Version {
-				for _, s := range l.Spans {
-					for a := range c.plan.Arrivals(s.Slot, s.From) {
-						c.arrivals = append(c.arrivals, a)
-					}
+		case frame := <-frames:
+			l, ok := frame.(link.Lease)
+			if !ok { // a link.Hurry
+				if err := c.cut(false); err != nil {
+					return err
 				}
-				slices.SortFunc(c.arrivals, func(a, b scenarios.Arrival) int { return int(a.At - b.At) })
+				continue
 			}
 			if cut, ok := c.cuts[l.Answers]; ok && l.Length > 0 {
 				c.until = max(c.until, cut+l.Length)
 			}
+			known := c.lease.Version
 			c.lease = l
+			if l.Version > known {
+				c.roster.Take(crowd.Draw(c.plan, l.Version, known, l.Spans), c.now())
+				c.recorder.Add(c.roster.Mark())
+				if err := c.cut(false); err != nil {
+					return err
+				}
+			}
 		case <-tick.C:
 			c.move()
 		case <-beat.C:
@@ -164,33 +178,39 @@ func (c *child) move() {
 		return
 	}
 	dead := scenarios.Boottime() > c.until
-	for len(c.arrivals) > 0 && c.arrivals[0].At <= now && c.lease.Stop == scenarios.Go && !dead {
-		a := c.arrivals[0]
-		c.arrivals = c.arrivals[1:]
-		s := c.plan.Shopper(a.ID)
-		c.recorder.Add(results.Launch{Who: who(s), At: a.At, Hash: s.Hash()})
-		c.inside = append(c.inside, a)
+	switch {
+	case dead:
+		c.lapsed = true
+	case c.lease.Stop == scenarios.Drain || c.lease.Stop == scenarios.Cut:
+		c.roster.Abandon(c.lease.Why)
+	case c.lapsed:
+		c.lapsed = false
+		c.roster.Resume(now)
+		c.recorder.Add(c.roster.Mark())
 	}
+	for !dead && c.lease.Stop == scenarios.Go {
+		d, ok := c.roster.Next(now)
+		if !ok {
+			break
+		}
+		s := c.plan.Shopper(d.ID)
+		c.recorder.Add(results.Launch{Who: who(s), At: d.At, Hash: s.Hash(), Hole: d.Hole})
+		c.inside = append(c.inside, d)
+	}
+	c.recorder.Add(c.roster.Mark())
 	stayed := c.inside[:0]
 	for _, a := range c.inside {
 		outcome := results.OK
 		switch {
 		case dead || c.lease.Stop >= scenarios.Cut:
 			outcome = results.Canceled
-		case now-a.At < c.stay:
+		case now-a.When < c.stay:
 			stayed = append(stayed, a)
 			continue
 		}
 		c.recorder.Add(results.End{Who: who(c.plan.Shopper(a.ID)), At: now, Outcome: outcome, Duration: now - a.At})
 	}
 	c.inside = stayed
-	switch {
-	case c.lease.Stop > scenarios.Go || dead:
-	case len(c.arrivals) == 0 && now > c.plan.Duration():
-		c.recorder.Add(results.Mark{Frontier: c.plan.Duration()})
-	default:
-		c.recorder.Add(results.Mark{Frontier: min(now, c.plan.Duration()-1)})
-	}
 }
 
 func (c *child) cut(final bool) error {
@@ -331,6 +351,20 @@ func (f *fleet) launched(n uint64) {
 	f.t.Fatalf("%d shoppers were not launched in time", n)
 }
 
+// wantLoad checks that every planned shopper was launched, each counted once.
+func (f *fleet) wantLoad(run *results.Run) {
+	f.t.Helper()
+	var want results.Sum128
+	for slot := range scenarios.Slot(scenarios.Slots) {
+		for a := range f.co.Plan.Arrivals(slot, 0) {
+			want = want.Add(f.co.Plan.Shopper(a.ID).Hash())
+		}
+	}
+	if run.Load != want {
+		f.t.Errorf("load fingerprint %v, want %v", run.Load, want)
+	}
+}
+
 func (f *fleet) wantEnd(name, want string) {
 	f.t.Helper()
 	err := f.ends[name]
@@ -380,9 +414,10 @@ func TestKilledChild(t *testing.T) {
 	run := f.end()
 	f.wantEnd("worker-1", "")
 	f.wantEnd("worker-2", "signal: killed")
-	if run.Workers[1].Fate != "child ended: signal: killed" || len(run.Account.NeverStarted) != 1 {
+	if run.Workers[1].Fate != "child ended: signal: killed" || len(run.Account.NeverStarted) != 0 || run.Account.Late == 0 {
 		t.Errorf("%+v, %+v", run.Workers[1], run.Account)
 	}
+	f.wantLoad(run)
 }
 
 func TestCrashedChildSaysWhy(t *testing.T) {
@@ -429,9 +464,10 @@ func TestKilledWorkerTakesItsChildAlong(t *testing.T) {
 	if i < 0 || !strings.HasPrefix(run.Workers[i].Fate, "lost: nothing heard for") {
 		t.Errorf("%+v", run.Workers)
 	}
-	if s := run.Account.NeverStarted; len(s) != 1 || s[0].Reason != "victim lost" {
-		t.Errorf("never started: %+v", s)
+	if a := run.Account; len(a.NeverStarted) != 0 || a.Late == 0 {
+		t.Errorf("%+v", a)
 	}
+	f.wantLoad(run)
 }
 
 func TestDrainThenCut(t *testing.T) {
@@ -465,9 +501,44 @@ func TestWorkerLeaves(t *testing.T) {
 	if !errors.Is(f.ends["worker-2"], context.Canceled) || !run.Workers[1].Finished || run.Account.Orphaned > 0 {
 		t.Errorf("%v; %+v", f.ends["worker-2"], run.Workers)
 	}
-	if s := run.Account.NeverStarted; len(s) != 1 || s[0].Reason != "worker-2 left" {
+	if s := run.Account.NeverStarted; len(s) != 0 {
 		t.Errorf("never started: %+v", s)
 	}
+	f.wantLoad(run)
+}
+
+// Both workers are replaced in mid-run, one after another, and nobody is late.
+func TestRollingReplacement(t *testing.T) {
+	defer noLeaks(t)()
+	f := newFleet(t, "8s", 2, func(c *coordinator.Config) { c.Lease, c.Notice = 3*time.Second, 1200*time.Millisecond })
+	retire := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+	for i, name := range []string{"worker-1", "worker-2"} {
+		dir := t.TempDir()
+		f.workers.Go(func() {
+			err := workUntil(t.Context(), retire[i], f.join, name, dir)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.ends[name] = err
+		})
+	}
+	f.launched(100)
+	for i, name := range []string{"worker-3", "worker-4"} {
+		f.worker(t.Context(), name, t.TempDir())
+		close(retire[i])
+		f.launched(uint64(1000 + 700*i))
+	}
+	run := f.end()
+	for _, w := range run.Workers {
+		f.wantEnd(w.Name, "")
+		if w.Fate != "" || !w.Finished || w.Launched == 0 {
+			t.Errorf("%+v", w)
+		}
+	}
+	a := run.Account
+	if len(run.Workers) != 4 || a.Late > 0 || a.Orphaned > 0 || len(a.NeverStarted) > 0 || run.Stopped != "" {
+		t.Errorf("%d workers, %+v, stopped %q", len(run.Workers), a, run.Stopped)
+	}
+	f.wantLoad(run)
 }
 
 func TestNobodyLeads(t *testing.T) {

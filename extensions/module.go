@@ -174,7 +174,7 @@ func (i *instance) alone(value sobek.Value) (link.Setup, *scenarios.Plan, error)
 func everything(p *scenarios.Plan) crowd.Lease {
 	spans := make([]scenarios.Span, scenarios.Slots)
 	for slot := range spans {
-		spans[slot] = scenarios.Span{Slot: scenarios.Slot(slot), To: p.Duration() + 1}
+		spans[slot] = scenarios.Span{Slot: scenarios.Slot(slot), To: p.Duration() + 1, Grant: 1}
 	}
 	return crowd.Lease{Version: 1, Spans: spans, Deadline: 1<<63 - 1}
 }

@@ -62,7 +62,7 @@ func (r *reporter) run() {
 		select {
 		case <-tick.C:
 			r.cut(meter, false)
-		case <-r.session.hurry: // spans or a stop changed: don't wait for the next second
+		case <-r.session.hurry: // there is news on either side: don't wait for the next second
 			r.cut(meter, false)
 		case <-r.stop:
 			r.cut(meter, r.session.failed() == nil)
@@ -100,8 +100,13 @@ func (r *reporter) AddMetricSamples(containers []metrics.SampleContainer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range containers {
-		if p, ok := c.(*parcel); ok {
-			r.recorder.Add(p.fact)
+		p, ok := c.(*parcel)
+		if !ok {
+			continue
+		}
+		r.recorder.Add(p.fact)
+		if m, ok := p.fact.(results.Mark); ok && len(m.Applied) > 0 {
+			r.session.cutSoon() // somebody may be waiting for what was given up
 		}
 	}
 }

@@ -77,7 +77,7 @@ func (s *session) failed() error {
 // follow hands the worker's leases to the engine until the link ends, and then
 // ends the engine: no worker, no load.
 func (s *session) follow(e *crowd.Engine, end context.CancelCauseFunc) {
-	version, stop := uint64(0), scenarios.Go
+	stop := scenarios.Go
 	for {
 		frame, err := s.link.Receive()
 		if err != nil {
@@ -86,16 +86,24 @@ func (s *session) follow(e *crowd.Engine, end context.CancelCauseFunc) {
 		}
 		l, ok := frame.(link.Lease)
 		if !ok {
+			if _, ok := frame.(link.Hurry); ok {
+				s.cutSoon()
+			}
 			continue // a newer worker may say more than this child understands
 		}
 		e.Lease(s.lease(l))
-		if l.Version > version || l.Stop > stop {
-			version, stop = max(version, l.Version), max(stop, l.Stop)
-			select {
-			case s.hurry <- struct{}{}:
-			default:
-			}
+		if l.Stop > stop {
+			stop = l.Stop
+			s.cutSoon()
 		}
+	}
+}
+
+// cutSoon asks the reporter for a cut at once.
+func (s *session) cutSoon() {
+	select {
+	case s.hurry <- struct{}{}:
+	default:
 	}
 }
 

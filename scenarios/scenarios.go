@@ -46,10 +46,11 @@ type Arrival struct {
 // launched them too and can't say so any more; it enters their keys and nothing
 // else of them.
 type Span struct {
-	Slot    Slot  `json:"slot" cbor:"1,keyasint"`
-	From    Mark  `json:"from_ns" cbor:"2,keyasint"`
-	To      Mark  `json:"to_ns" cbor:"3,keyasint"`
-	Attempt uint8 `json:"attempt,omitempty" cbor:"4,keyasint,omitempty"`
+	Slot    Slot   `json:"slot" cbor:"1,keyasint"`
+	From    Mark   `json:"from_ns" cbor:"2,keyasint"`
+	To      Mark   `json:"to_ns" cbor:"3,keyasint"`
+	Attempt uint8  `json:"attempt,omitempty" cbor:"4,keyasint,omitempty"`
+	Grant   uint64 `json:"grant" cbor:"5,keyasint,omitempty"` // version of its owner's spans with which it came
 }
 
 // MaxAttempt is the last attempt that a key can carry.

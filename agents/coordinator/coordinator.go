@@ -51,6 +51,7 @@ type Config struct {
 	Notes Notes
 
 	Workers int           // to wait for; at least 1
+	Least   int           // to start with when Wait is over; 0 means Workers
 	Wait    time.Duration // for them, at most; 1 min
 	Name    string        // in gossip
 	Key     []byte        // the cluster key, membership.KeySize bytes
@@ -59,6 +60,7 @@ type Config struct {
 
 	Lease    time.Duration // agents.LeaseLength
 	Lead     time.Duration // from the assignment to the start moment; 1.5 s
+	Notice   time.Duration // from taking a slot from its owner to the moment it changes hands; 2 s
 	Patience time.Duration // how long a drain may take before it is cut; 30 s
 	Tail     time.Duration // how long shoppers may be in flight after the plan's end; 5 min
 
@@ -76,7 +78,9 @@ type Coordinator struct {
 	clock    func() time.Duration
 
 	mu      sync.Mutex // of everything below
-	state   *state
+	machine *Machine
+	unsaved error   // the lease state could not be stored: nothing goes on before it is
+	waiting []batch // for that
 	fleet   *membership.Fleet
 	merger  *results.Merger
 	started time.Time
@@ -104,6 +108,7 @@ func New(c Config) (*Coordinator, error) {
 	c.Wait = cmp.Or(c.Wait, time.Minute)
 	c.Lease = cmp.Or(c.Lease, agents.LeaseLength)
 	c.Lead = cmp.Or(c.Lead, 1500*time.Millisecond)
+	c.Notice = cmp.Or(c.Notice, 2*time.Second)
 	c.Patience = cmp.Or(c.Patience, 30*time.Second)
 	c.Tail = cmp.Or(c.Tail, 5*time.Minute)
 	if c.Log == nil {
@@ -122,9 +127,9 @@ func New(c Config) (*Coordinator, error) {
 		done: make(chan struct{}), clock: scenarios.Boottime,
 		merger: results.NewMerger(c.About), seen: map[string]bool{},
 	}
-	co.state = newState(rules{
-		workers: c.Workers, wait: c.Wait, startDelay: c.Lead, lease: c.Lease,
-		patience: c.Patience, tail: c.Tail, end: c.Plan.Duration(),
+	co.machine = NewMachine(Rules{
+		Workers: c.Workers, Least: c.Least, Wait: c.Wait, StartDelay: c.Lead, Notice: c.Notice, Lease: c.Lease,
+		Patience: c.Patience, Tail: c.Tail, End: c.Plan.Duration(),
 	}, co.clock())
 	return co, nil
 }
@@ -157,7 +162,7 @@ func (c *Coordinator) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, c.leave(fleet)) }()
 	c.mu.Lock()
 	c.fleet = fleet
-	c.state.since = c.clock()
+	c.machine.since = c.clock()
 	c.mu.Unlock()
 	if c.Listening != nil {
 		c.Listening(fleet.Addr())
@@ -197,10 +202,10 @@ func (c *Coordinator) lead(ctx context.Context, fleet *membership.Fleet, served 
 // tick lets time pass, and tells whoever waits for the start how far it is.
 func (c *Coordinator) tick(members []membership.Member) {
 	c.mu.Lock()
-	c.do(ticked{c.clock(), members})
+	c.do(Ticked{c.clock(), members})
 	ready, changed := c.ready, false
-	if c.state.phase == gathering {
-		ready = len(c.state.ready())
+	if c.machine.phase == gathering {
+		ready = len(c.machine.ready())
 		changed = ready != c.ready
 		c.ready = ready
 	}
@@ -225,7 +230,7 @@ func (c *Coordinator) known(id string) bool {
 // watch stops the run when a threshold that may abort it is broken.
 func (c *Coordinator) watch() {
 	c.mu.Lock()
-	elapsed, running := c.clock()-c.state.zero, c.state.started && c.state.stop == scenarios.Go
+	elapsed, running := c.clock()-c.machine.zero, c.machine.started && c.machine.stop == scenarios.Go
 	c.mu.Unlock()
 	if !running || elapsed <= 0 {
 		return
@@ -251,7 +256,7 @@ func (c *Coordinator) watch() {
 func (c *Coordinator) Stop(kind scenarios.Stop, why string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.do(stopped{c.clock(), kind, why})
+	c.do(Stopped{c.clock(), kind, why})
 }
 
 // View returns the run as merged so far.
@@ -268,7 +273,7 @@ func (c *Coordinator) View() *results.Run {
 func (c *Coordinator) Elapsed() (scenarios.Mark, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.clock() - c.state.zero, c.state.started
+	return c.clock() - c.machine.zero, c.machine.started
 }
 
 // linger keeps answering until the workers have left gossip, so that a worker
@@ -289,8 +294,16 @@ func (c *Coordinator) linger(ctx context.Context, fleet *membership.Fleet) {
 func (c *Coordinator) expected(m membership.Member) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := c.state.nodes[m.ID]
+	n := c.machine.nodes[m.ID]
 	return n != nil && !n.Gone
+}
+
+// poke asks a worker to exchange at once. It is no more than a hint: whoever
+// does not get it exchanges within a second.
+func (c *Coordinator) poke(id string) {
+	if c.fleet != nil {
+		c.fleet.Poke(id)
+	}
 }
 
 func (c *Coordinator) leave(fleet *membership.Fleet) error {

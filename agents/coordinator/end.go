@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/flashcrowd/flashcrowd/agents"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -14,80 +13,81 @@ import (
 
 // raise brings the stop to kind, if that is more than it was. The first reason
 // stands; Done without one is the plan's own end.
-func (s *state) raise(at time.Duration, kind scenarios.Stop, why string) []action {
-	if kind <= s.stop || s.phase == over {
+func (m *Machine) raise(at time.Duration, kind scenarios.Stop, why string) []Action {
+	if kind <= m.stop || m.phase == over {
 		return nil
 	}
-	s.stop, s.stopAt = kind, at
-	var actions []action
-	if s.why == "" && why != "" {
-		s.why = why
-		actions = append(actions, halt{why})
+	m.stop, m.stopAt, m.dirty = kind, at, true
+	var actions []Action
+	if m.why == "" && why != "" {
+		m.why = why
+		actions = append(actions, Halt{why})
 	}
-	if s.phase == gathering { // nobody has slots, nobody will
-		s.phase = running
-		var all []scenarios.Span
-		for _, spans := range agents.Assign([]string{""}, s.end) {
-			all = spans
-		}
-		actions = append(actions, lost{all, 0, s.why})
+	if m.phase == gathering { // nobody has slots, nobody will
+		m.phase, m.free = running, all(m.End)
 	}
-	return append(actions, save{s.leases()})
+	for _, n := range m.present() {
+		m.poke = append(m.poke, n.id)
+	}
+	return append(actions, m.forgo(m.why)...)
 }
 
 // conclude brings a run to its end, step by step.
-func (s *state) conclude(at time.Duration) []action {
-	open := s.open()
-	if len(open) == 0 {
-		return s.finish(at)
+func (m *Machine) conclude(at time.Duration) []Action {
+	present := m.present()
+	if len(present) == 0 {
+		return m.finish(at)
 	}
 	var busy []string
-	for _, n := range open {
-		if !n.idle(s.end) {
+	for _, n := range present {
+		if !n.idle() {
 			busy = append(busy, n.name)
 		}
 	}
-	var actions []action
+	var actions []Action
 	switch {
-	case s.stop == scenarios.Done:
-		if at > s.stopAt+2*s.lease {
-			for _, n := range open {
-				actions = append(actions, s.lose(n, "lost: it was told to leave and did not")...)
+	case m.stop == scenarios.Done:
+		if at > m.stopAt+2*m.Lease {
+			for _, n := range present {
+				actions = append(actions, m.lose(n, "lost: it was told to leave and did not", at)...)
 			}
-			return append(actions, s.finish(at)...)
+			return append(actions, m.finish(at)...)
 		}
-	case len(busy) == 0 || !s.started:
-		return s.raise(at, scenarios.Done, "")
-	case s.stop == scenarios.Cut:
-		if at > s.stopAt+s.lease {
-			return s.raise(at, scenarios.Done, "")
+	case len(busy) == 0 && len(m.free) == 0 || !m.started:
+		return m.raise(at, scenarios.Done, "")
+	case m.stop == scenarios.Cut:
+		if at > m.stopAt+m.Lease {
+			return m.raise(at, scenarios.Done, "")
 		}
-	case s.stop == scenarios.Drain:
-		if at > s.stopAt+s.patience {
-			return s.raise(at, scenarios.Cut, "")
+	case m.stop == scenarios.Drain:
+		if at > m.stopAt+m.Patience {
+			return m.raise(at, scenarios.Cut, "")
 		}
-	case at-s.zero > s.end+s.tail:
-		return s.raise(at, scenarios.Cut, fmt.Sprintf("not done %v after the plan's end: %s", s.tail, strings.Join(busy, ", ")))
+	case at-m.zero > m.End+m.Tail:
+		return m.raise(at, scenarios.Cut, fmt.Sprintf("not done %v after the plan's end: %s", m.Tail, strings.Join(busy, ", ")))
 	}
 	return actions
 }
 
 // finish ends the run when no worker is left in it.
-func (s *state) finish(at time.Duration) []action {
-	var actions []action
-	if s.started && s.stop == scenarios.Go {
-		actions = s.raise(at, scenarios.Done, s.reason())
+func (m *Machine) finish(at time.Duration) []Action {
+	var actions []Action
+	if m.started && m.stop == scenarios.Go {
+		why := ""
+		if len(m.free) > 0 {
+			why = "no worker is left" + m.lastFate()
+		}
+		actions = m.raise(at, scenarios.Done, why)
 	}
-	s.phase = over
-	return append(actions, finish{s.failure})
+	m.phase = over
+	return append(actions, Finish{m.failure})
 }
 
-// reason says why a run without a stop has no workers left: it is empty when
-// all of them came to the plan's end.
-func (s *state) reason() string {
-	for _, id := range s.order {
-		if n := s.nodes[id]; len(n.spans) > 0 && n.Frontier < s.end {
-			return "no worker is left"
+// lastFate says who was the last to go, and how.
+func (m *Machine) lastFate() string {
+	for i := len(m.order) - 1; i >= 0; i-- {
+		if n := m.nodes[m.order[i]]; n.Fate != "" {
+			return fmt.Sprintf(": %s %.150s", n.name, n.Fate)
 		}
 	}
 	return ""

@@ -5,92 +5,117 @@ import (
 
 	"github.com/flashcrowd/flashcrowd/agents"
 	"github.com/flashcrowd/flashcrowd/agents/membership"
+	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// An event is something that reached the coordinator, with its moment on the
+// An Event is something that reached the coordinator, with its moment on the
 // boot clock.
-type event interface{ isEvent() }
+type Event interface{ isEvent() }
 
 type (
-	// exchanged: a worker has PUT a snapshot, which is decoded and its own.
-	exchanged struct {
-		at     time.Duration
-		id     string
-		name   string
-		seq    uint64
-		have   uint64
-		digest digest
-		facts  facts
+	// Exchanged: a worker has PUT a snapshot, which is decoded and its own.
+	Exchanged struct {
+		At       time.Duration
+		ID       string
+		Name     string
+		Seq      uint64
+		Have     uint64 // version of the spans that its child was told
+		Capacity uint64
+		Leaving  bool
+		Digest   Digest
+		Facts    Facts
 	}
-	// stored: the commit that the worker's exchange asked for is on disk.
-	stored struct {
-		at time.Duration
-		id string
+	// Stored: the commit that the worker's exchange asked for is on disk.
+	Stored struct {
+		At time.Duration
+		ID string
 	}
-	// unstored: it is not, and the worker will send it again.
-	unstored struct{ id string }
-	// stopped: somebody wants the load to end.
-	stopped struct {
-		at   time.Duration
-		kind scenarios.Stop
-		why  string
+	// Unstored: it is not, and the worker will send it again.
+	Unstored struct{ ID string }
+	// Stopped: somebody wants the load to end.
+	Stopped struct {
+		At   time.Duration
+		Kind scenarios.Stop
+		Why  string
 	}
-	// ticked: time has passed. These members are known to gossip.
-	ticked struct {
-		at    time.Duration
-		known []membership.Member
+	// Ticked: time has passed. These members are known to gossip.
+	Ticked struct {
+		At    time.Duration
+		Known []membership.Member
 	}
 )
 
-func (exchanged) isEvent() {}
-func (stored) isEvent()    {}
-func (unstored) isEvent()  {}
-func (stopped) isEvent()   {}
-func (ticked) isEvent()    {}
+func (Exchanged) isEvent() {}
+func (Stored) isEvent()    {}
+func (Unstored) isEvent()  {}
+func (Stopped) isEvent()   {}
+func (Ticked) isEvent()    {}
 
-// An action is something that the state wants done.
-type action interface{ isAction() }
+// Facts are what an exchange changes in a worker's record.
+type Facts struct {
+	Frontier scenarios.Mark
+	Launched uint64
+	Ended    uint64
+	Final    bool
+	Fate     string
+	Grant    uint64
+	Applied  []results.Applied
+	Holes    []results.Hole
+}
+
+// FactsOf returns what a snapshot tells the coordinator.
+func FactsOf(s results.Snapshot) Facts {
+	return Facts{
+		Frontier: s.Frontier, Launched: s.Launched, Ended: s.Ended, Final: s.Final,
+		Grant: s.Grant, Applied: s.Applied, Holes: s.Holes,
+	}
+}
+
+// An Action is something that the machine wants done.
+type Action interface{ isAction() }
 
 type (
-	// commit puts the exchange that a worker has just sent on disk. Then comes
-	// stored or unstored.
-	commit struct{ id string }
-	// save puts the lease state on disk before what follows is done.
-	save struct{ leases leases }
-	// merge adds the exchange that was just stored to the run.
-	merge struct{ id string }
-	// answer ends an exchange, with a lease or an error that says why not.
-	answer struct {
-		id    string
-		lease agents.Lease
-		err   error
+	// Commit puts the exchange that a worker has just sent on disk. Then comes
+	// Stored or Unstored.
+	Commit struct{ ID string }
+	// Save puts the lease state on disk before what follows is done.
+	Save struct{ Leases Leases }
+	// Merge adds the exchange that was just stored to the run.
+	Merge struct{ ID string }
+	// Answer ends an exchange, with a lease or an error that says why not.
+	Answer struct {
+		ID    string
+		Lease agents.Lease
+		Err   error
 	}
-	// begin says when plan time 0 is.
-	begin struct{ zero time.Duration }
-	// note tells the run what is known of a worker.
-	note struct {
-		id, name, fate string
-		slots          int
+	// Poke asks a worker to exchange at once: its next answer has news.
+	Poke struct{ ID string }
+	// Begin says when plan time 0 is.
+	Begin struct{ Zero time.Duration }
+	// Note tells the run what is known of a worker.
+	Note struct {
+		ID   string
+		Note results.WorkerNote
 	}
-	// lost counts the arrivals in spans from a moment on as never started.
-	lost struct {
-		spans []scenarios.Span
-		from  scenarios.Mark
-		why   string
+	// Lost counts the arrivals in spans as never started.
+	Lost struct {
+		Spans []scenarios.Span
+		Why   string
 	}
-	// halt tells the run why its load ends before its plan did.
-	halt struct{ why string }
-	// finish ends the run.
-	finish struct{ err error }
+	// Halt tells the run why its load ends before its plan did.
+	Halt struct{ Why string }
+	// Finish ends the run.
+	Finish struct{ Err error }
 )
 
-func (commit) isAction() {}
-func (save) isAction()   {}
-func (merge) isAction()  {}
-func (answer) isAction() {}
-func (begin) isAction()  {}
-func (note) isAction()   {}
-func (lost) isAction()   {}
-func (halt) isAction()   {}
-func (finish) isAction() {}
+func (Commit) isAction() {}
+func (Save) isAction()   {}
+func (Merge) isAction()  {}
+func (Answer) isAction() {}
+func (Poke) isAction()   {}
+func (Begin) isAction()  {}
+func (Note) isAction()   {}
+func (Lost) isAction()   {}
+func (Halt) isAction()   {}
+func (Finish) isAction() {}

@@ -230,10 +230,10 @@ func TestExchangeOverTLS(t *testing.T) {
 		t.Errorf("full disk: %d %s", status, text)
 	}
 	books.fill(false)
-	if status, l, text = w.put(3, results.Snapshot{Frontier: 10 * time.Second, Ended: 3, Launched: 0}); status != 200 || l.Stored != 3 {
+	if status, l, text = w.put(3, results.Snapshot{Frontier: 10 * time.Second, Ended: 3, Grant: 1, Applied: applied(1, 0)}); status != 200 || l.Stored != 3 {
 		t.Errorf("third: %d %s %+v", status, text, l)
 	}
-	if status, l, text = w.put(4, results.Snapshot{Frontier: 10 * time.Second, Final: true}); status != 200 || l.Stop != scenarios.Done {
+	if status, l, text = w.put(4, results.Snapshot{Frontier: 10 * time.Second, Grant: 1, Final: true}); status != 200 || l.Stop != scenarios.Done {
 		t.Errorf("final: %d %s %+v", status, text, l)
 	}
 	if status, _, text = w.put(5, results.Snapshot{}); status != http.StatusConflict {
@@ -307,7 +307,8 @@ func TestLostWorkerIsAccountedFor(t *testing.T) {
 	co, join, wait := leading(t, Config{Store: books, Notes: books, Workers: 1, Lease: 300 * time.Millisecond, Lead: time.Millisecond})
 	w := newStub(t, "worker-1", join)
 	w.put(1, results.Snapshot{})
-	w.put(2, results.Snapshot{Frontier: 4 * time.Second, Launched: 400})
+	w.put(2, results.Snapshot{})
+	w.put(3, results.Snapshot{Frontier: 4 * time.Second, Launched: 400, Grant: 1, Applied: applied(1, 0)})
 	_ = w.fleet.Leave(time.Second)
 	if err := wait(); err != nil {
 		t.Fatal(err)
@@ -316,12 +317,13 @@ func TestLostWorkerIsAccountedFor(t *testing.T) {
 	for slot := range scenarios.Slot(scenarios.Slots) {
 		due += co.Plan.Count(slot, 4*time.Second, 10*time.Second)
 	}
-	want := results.Skip{Stage: "only", Reason: "stub lost", Count: uint64(due)}
+	const why = "no worker is left: stub lost: nothing heard for 0.4 s"
+	want := results.Skip{Stage: "only", Reason: why, Count: uint64(due)}
 	if len(books.skips) != 1 || books.skips[0] != want {
 		t.Errorf("never started: %+v, want %+v", books.skips, want)
 	}
 	run := co.View()
-	if run.Account.Orphaned != 400 || run.Stopped != "no worker is left" || run.Started.IsZero() {
+	if run.Account.Orphaned != 400 || run.Stopped != why || run.Started.IsZero() {
 		t.Errorf("account %+v, stopped %q, started %v", run.Account, run.Stopped, run.Started)
 	}
 }

@@ -9,30 +9,26 @@ import (
 
 	"github.com/flashcrowd/flashcrowd/agents"
 	"github.com/flashcrowd/flashcrowd/agents/membership"
+	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// This file, node.go and end.go are the coordinator without its sockets: a
-// state, the events that reach it (event.go), and the actions it asks for.
-// step reads no clock and does no I/O: moments come with the events, on the
-// boot clock. Nothing a worker says is believed before it is on disk: an
-// exchange asks for a commit, and only the event that says it is stored
-// changes counts, renews the lease and answers.
-
-// rules are what a state is told once.
-type rules struct {
-	workers    int            // to wait for before the start
-	wait       time.Duration  // for them, at most
-	startDelay time.Duration  // from the assignment to plan time 0
-	lease      time.Duration  // as the child counts it
-	patience   time.Duration  // a drain lasts at most this long, then it is cut
-	tail       time.Duration  // shoppers may be in flight this long after the plan's end
-	end        scenarios.Mark // of the plan
+// Rules are what a machine is told once.
+type Rules struct {
+	Workers    int            // to wait for before the start
+	Least      int            // to start with when Wait is over; 0 means Workers
+	Wait       time.Duration  // for them, at most
+	StartDelay time.Duration  // from the assignment to plan time 0
+	Notice     time.Duration  // from taking a slot away to the moment it changes hands
+	Lease      time.Duration  // as the child counts it
+	Patience   time.Duration  // a drain lasts at most this long, then it is cut
+	Tail       time.Duration  // shoppers may be in flight this long after the plan's end
+	End        scenarios.Mark // of the plan
 }
 
 // held is how long the coordinator counts a lease that the child counts as
-// rules.lease: their clocks' rates may differ by 2 %.
-func (r rules) held() time.Duration { return r.lease + r.lease/50 }
+// Lease: their clocks' rates may differ by 2 %.
+func (r Rules) held() time.Duration { return r.Lease + r.Lease/50 }
 
 type phase uint8
 
@@ -42,15 +38,19 @@ const (
 	over
 )
 
-// state is all that a coordinator knows of its run.
-type state struct {
-	rules
+// A Machine is the coordinator without its sockets: a state, the events that
+// reach it and the actions it asks for. Step reads no clock and does no I/O:
+// moments come with the events, on the boot clock. Nothing a worker says is
+// believed before it is on disk: an exchange asks for a commit, and only the
+// event that says it is stored changes counts, renews the lease and answers.
+// What is decided is saved before anybody is told.
+type Machine struct {
+	Rules
 	term    uint64
 	phase   phase
 	since   time.Duration // when gathering began
 	started bool
 	zero    time.Duration // the moment of plan time 0
-	version uint64        // of the spans
 	stop    scenarios.Stop
 	stopAt  time.Duration // when stop took its present value
 	why     string        // of the first stop
@@ -58,179 +58,233 @@ type state struct {
 	ticked  time.Duration // the last tick
 	known   []membership.Member
 	nodes   map[string]*node
-	order   []string // ids by first exchange: the same events give the same actions
+	order   []string         // ids by first exchange: the same events give the same actions
+	free    []scenarios.Span // nobody's
+	lost    []loss           // never to be started
+
+	dirty bool     // something that must be saved before anything follows from it
+	poke  []string // whom to tell that there is news
 }
 
-func newState(r rules, now time.Duration) *state {
-	return &state{rules: r, term: 1, since: now, nodes: map[string]*node{}}
+// NewMachine returns the machine of a run that begins now.
+func NewMachine(r Rules, now time.Duration) *Machine {
+	return &Machine{Rules: r, term: 1, since: now, nodes: map[string]*node{}}
 }
 
 var (
 	errEnded    = errors.New("the lease of this worker has ended")
 	errConflict = errors.New("this sequence is stored already, with other bytes")
+	errForged   = errors.New("it has spans in force that nobody gave it")
 )
 
-// step takes one event and returns what is to be done about it, in order.
-func (s *state) step(e event) []action {
+// Step takes one event and returns what is to be done about it, in order. What
+// follows a Save may only be done once that is on disk.
+func (m *Machine) Step(e Event) []Action {
+	return m.saved(m.step(e))
+}
+
+// saved puts what was decided before the actions that follow from it.
+func (m *Machine) saved(actions []Action) []Action {
+	if m.dirty {
+		actions = append([]Action{Save{m.Leases()}}, actions...)
+	}
+	for _, id := range m.poke {
+		if n := m.nodes[id]; !n.closed && m.stop == scenarios.Go {
+			actions = append(actions, m.note(n))
+		}
+		actions = append(actions, Poke{id})
+	}
+	m.dirty, m.poke = false, nil
+	return actions
+}
+
+func (m *Machine) step(e Event) []Action {
 	switch e := e.(type) {
-	case exchanged:
-		return s.exchanged(e)
-	case stored:
-		return append(s.stored(e), s.settle(e.at)...)
-	case unstored:
-		s.nodes[e.id].pending = nil
+	case Exchanged:
+		return m.exchanged(e)
+	case Stored:
+		return append(m.stored(e), m.settle(e.At)...)
+	case Unstored:
+		m.nodes[e.ID].pending = nil
 		return nil
-	case stopped:
-		return append(s.raise(e.at, e.kind, e.why), s.settle(e.at)...)
-	case ticked:
-		s.known = e.known
-		return append(s.lapse(e.at), s.settle(e.at)...)
+	case Stopped:
+		return append(m.raise(e.At, e.Kind, e.Why), m.settle(e.At)...)
+	case Ticked:
+		m.known = e.Known
+		return append(m.lapse(e.At), m.settle(e.At)...)
 	}
 	panic(fmt.Sprintf("coordinator: unknown event %T", e))
 }
 
-func (s *state) exchanged(e exchanged) []action {
-	n := s.nodes[e.id]
+func (m *Machine) exchanged(e Exchanged) []Action {
+	n := m.nodes[e.ID]
 	if n == nil {
-		n = &node{id: e.id, name: e.name}
-		s.nodes[e.id] = n
-		s.order = append(s.order, e.id)
+		n = &node{id: e.ID, name: e.Name}
+		m.nodes[e.ID] = n
+		m.order = append(m.order, e.ID)
 	}
 	switch {
 	case n.Gone:
-		return []action{answer{id: e.id, err: errEnded}}
-	case n.Last > 0 && e.seq == n.Last && e.digest == n.digest: // our answer was lost
-		return []action{s.grant(n, e, e.at)}
-	case e.seq <= n.Last:
+		return []Action{Answer{ID: e.ID, Err: errEnded}}
+	case n.Last > 0 && e.Seq == n.Last && e.Digest == n.digest: // our answer was lost
+		return []Action{m.grant(n, e, e.At)}
+	case e.Seq <= n.Last:
 		// Only the last digest is kept, or memory would grow with the run. A
 		// worker has one exchange under way, so it never repeats an older one.
-		return []action{answer{id: e.id, err: errConflict}}
+		return []Action{Answer{ID: e.ID, Err: errConflict}}
 	case n.closed:
-		return []action{answer{id: e.id, err: fmt.Errorf("sequence %d after the last one: %w", e.seq, errEnded)}}
-	case e.seq > n.Last+1: // a gap grants nothing, and says where to go on
-		return []action{answer{id: e.id, lease: agents.Lease{Term: s.term, Stored: n.Last, Stop: s.stop, Why: s.why}}}
+		return []Action{Answer{ID: e.ID, Err: fmt.Errorf("sequence %d after the last one: %w", e.Seq, errEnded)}}
+	case e.Facts.Grant > n.version:
+		return []Action{Answer{ID: e.ID, Err: errForged}}
+	case e.Seq > n.Last+1: // a gap grants nothing, and says where to go on
+		return []Action{Answer{ID: e.ID, Lease: agents.Lease{Term: m.term, Stored: n.Last, Stop: m.stop, Why: m.why}}}
 	}
 	n.pending = &e
-	return []action{commit{e.id}}
+	return []Action{Commit{e.ID}}
 }
 
-func (s *state) stored(e stored) []action {
-	n := s.nodes[e.id]
+func (m *Machine) stored(e Stored) []Action {
+	n := m.nodes[e.ID]
 	p := *n.pending
 	n.pending = nil
-	n.record, n.digest = n.after(p), p.digest
-	actions := []action{merge{n.id}}
+	n.name, n.capacity = p.Name, p.Capacity
+	actions := append([]Action{Merge{n.id}}, m.absorb(n, p, e.At)...)
+	return append(actions, m.grant(n, p, e.At))
+}
+
+// absorb enters a stored exchange, and does what follows from it.
+func (m *Machine) absorb(n *node, p Exchanged, at time.Duration) []Action {
+	first, leaves := n.Last == 0, p.Leaving && !n.Leaving
+	released := m.released(n, n.Grant, p.Facts.Applied)
+	n.absorb(p.Seq, p.Facts)
+	n.digest, n.Leaving = p.Digest, n.Leaving || p.Leaving
 	switch {
 	case n.Fate != "":
-		actions = append(actions, s.close(n, n.name+" "+n.Fate)...)
+		return m.close(n, at)
 	case n.Final:
 		if n.Launched > n.Ended {
 			n.Fate = "left shoppers in flight"
 		}
-		actions = append(actions, s.close(n, n.name+" left")...)
-	case p.seq == 1:
-		actions = append(actions, note{id: n.id, name: n.name})
+		return m.close(n, at)
+	case first || leaves:
+		m.dirty = true
+		return append([]Action{m.note(n)}, m.balance(at)...)
+	case released:
+		return m.balance(at)
 	}
-	return append(actions, s.grant(n, p, e.at))
+	return nil
 }
 
-// grant answers p, and renews the lease of n unless it is closed.
-func (s *state) grant(n *node, p exchanged, at time.Duration) action {
+// grant answers p, and renews the lease of n unless it is closed. A worker that
+// asked to go and has nothing left is told that it may.
+func (m *Machine) grant(n *node, p Exchanged, at time.Duration) Action {
 	l := agents.Lease{
-		Term: s.term, Version: s.version, Started: s.started,
-		Stored: n.Last, Stop: s.stop, Why: s.why, Held: at - p.at,
+		Term: m.term, Version: n.version, Started: m.started,
+		Stored: n.Last, Stop: m.stop, Why: m.why, Held: at - p.At,
 	}
-	if s.started {
-		l.Now = at - s.zero
+	if m.started {
+		l.Now = at - m.zero
 	}
 	if !n.closed {
-		l.Length = s.lease
-		n.deadline = at + s.held()
+		l.Length = m.Lease
+		n.deadline = at + m.held()
 	}
-	if p.have != s.version {
+	if n.Leaving && n.idle() && l.Stop < scenarios.Done {
+		l.Stop, l.Why = scenarios.Done, "it asked to leave"
+	}
+	if p.Have != n.version {
 		l.Spans = n.spans
 	}
-	return answer{id: n.id, lease: l}
+	return Answer{ID: n.id, Lease: l}
 }
 
 // lapse ends the workers whose lease has run out. A coordinator that was asleep
 // itself has not listened: it gives them that time on top. Ending a lease late
 // is always safe.
-func (s *state) lapse(at time.Duration) []action {
+func (m *Machine) lapse(at time.Duration) []Action {
 	var asleep time.Duration
-	if gap := at - s.ticked; s.ticked > 0 && gap > time.Second {
+	if gap := at - m.ticked; m.ticked > 0 && gap > time.Second {
 		asleep = gap
 	}
-	s.ticked = at
-	var actions []action
-	for _, n := range s.open() {
+	m.ticked = at
+	var actions []Action
+	for _, n := range m.present() {
 		n.deadline += asleep
 		if n.Last > 0 && at > n.deadline {
-			silent := at - n.deadline + s.held()
-			actions = append(actions, s.lose(n, fmt.Sprintf("lost: nothing heard for %.1f s", silent.Seconds()))...)
+			silent := at - n.deadline + m.held()
+			actions = append(actions, m.lose(n, fmt.Sprintf("lost: nothing heard for %.1f s", silent.Seconds()), at)...)
 		}
 	}
 	return actions
 }
 
 // lose ends a worker that did not end by itself.
-func (s *state) lose(n *node, fate string) []action {
+func (m *Machine) lose(n *node, fate string, at time.Duration) []Action {
 	n.Gone, n.Fate = true, fate
-	return s.close(n, n.name+" lost")
+	return m.close(n, at)
 }
 
-// close takes n out of the run. Its end is on disk before anything follows
-// from it. What it launched and did not end is orphaned: the run sees that from
-// its fate. What it did not launch will never start.
-func (s *state) close(n *node, why string) []action {
-	n.closed = true
-	if s.why != "" {
-		why = s.why
+// close takes n out of the run, and what it has not launched goes to the others.
+// Its end is on disk before anything follows from it. What it launched and did
+// not end is orphaned: the run sees that from its fate.
+func (m *Machine) close(n *node, at time.Duration) []Action {
+	note := m.note(n)
+	n.closed, m.dirty = true, true
+	m.free = append(m.free, m.pieces(n, at)...)
+	return append([]Action{note}, m.balance(at)...)
+}
+
+// note says what is known of a worker.
+func (m *Machine) note(n *node) Action {
+	slots := 0
+	for _, s := range n.spans {
+		if s.To == m.End {
+			slots++
+		}
 	}
-	actions := []action{save{s.leases()}, note{id: n.id, name: n.name, fate: n.Fate, slots: len(n.spans)}}
-	if len(n.spans) > 0 && n.Frontier < s.end {
-		actions = append(actions, lost{n.spans, n.Frontier, why})
-	}
-	return actions
+	return Note{n.id, results.WorkerNote{Name: n.name, Fate: n.Fate, Slots: slots}}
 }
 
 // settle moves the run on when its state allows.
-func (s *state) settle(at time.Duration) []action {
-	switch s.phase {
+func (m *Machine) settle(at time.Duration) []Action {
+	switch m.phase {
 	case gathering:
-		return s.gather(at)
+		return m.gather(at)
 	case running:
-		return s.conclude(at)
+		return m.conclude(at)
 	}
 	return nil
 }
 
-func (s *state) gather(at time.Duration) []action {
-	ready := s.ready()
-	if len(ready) >= s.workers {
-		return s.start(at, ready)
+func (m *Machine) gather(at time.Duration) []Action {
+	ready := m.ready()
+	if len(ready) >= m.Workers {
+		return m.start(at)
 	}
-	if at <= s.since+s.wait {
+	if at <= m.since+m.Wait {
 		return nil
 	}
-	s.failure = fmt.Errorf("wait for workers: %d of %d ready after %v%s", len(ready), s.workers, s.wait, s.missing())
-	return append(s.raise(at, scenarios.Done, s.failure.Error()), s.conclude(at)...)
+	if m.Least > 0 && len(ready) >= m.Least {
+		return m.start(at)
+	}
+	m.failure = fmt.Errorf("wait for workers: %d of %d ready after %v%s", len(ready), m.Workers, m.Wait, m.missing())
+	return append(m.raise(at, scenarios.Done, m.failure.Error()), m.conclude(at)...)
 }
 
-// ready returns the open workers from which an exchange was stored.
-func (s *state) ready() []*node {
-	return slices.DeleteFunc(s.open(), func(n *node) bool { return n.Last == 0 })
+// ready returns the workers that can be given slots.
+func (m *Machine) ready() []*node {
+	return slices.DeleteFunc(m.present(), func(n *node) bool { return !n.open() })
 }
 
 // missing says which of the workers that gossip knows are not ready.
-func (s *state) missing() string {
+func (m *Machine) missing() string {
 	var silent []string
-	for _, m := range s.known {
-		if n := s.nodes[m.ID]; m.Role == membership.Worker && (n == nil || n.Last == 0) {
-			silent = append(silent, m.Name)
+	for _, k := range m.known {
+		if n := m.nodes[k.ID]; k.Role == membership.Worker && (n == nil || n.Last == 0) {
+			silent = append(silent, k.Name)
 		}
 	}
-	unseen := s.workers - len(s.ready()) - len(silent)
+	unseen := m.Workers - len(m.ready()) - len(silent)
 	var text string
 	if len(silent) > 0 {
 		text += "; joined and then silent: " + strings.Join(silent, ", ")
@@ -243,28 +297,28 @@ func (s *state) missing() string {
 
 // start shares the slots out and sets the start moment, far enough ahead that
 // every worker has had an answer by then.
-func (s *state) start(at time.Duration, ready []*node) []action {
-	ids := make([]string, len(ready))
-	for i, n := range ready {
-		ids[i] = n.id
-	}
-	shares := agents.Assign(ids, s.end)
-	s.phase, s.started, s.zero, s.version = running, true, at+s.startDelay, s.version+1
-	var notes []action
-	for _, n := range ready {
-		n.spans = shares[n.id]
-		notes = append(notes, note{id: n.id, name: n.name, slots: len(n.spans)})
-	}
-	return append([]action{save{s.leases()}, begin{s.zero}}, notes...)
+func (m *Machine) start(at time.Duration) []Action {
+	m.phase, m.started, m.zero = running, true, at+m.StartDelay
+	m.free, m.dirty = all(m.End), true
+	return append(m.balance(at), Begin{m.zero})
 }
 
-// open returns the workers that are part of the run, in order of arrival.
-func (s *state) open() []*node {
-	var open []*node
-	for _, id := range s.order {
-		if n := s.nodes[id]; !n.closed {
-			open = append(open, n)
+// all is every slot, whole.
+func all(end scenarios.Mark) []scenarios.Span {
+	spans := make([]scenarios.Span, scenarios.Slots)
+	for slot := range spans {
+		spans[slot] = scenarios.Span{Slot: scenarios.Slot(slot), To: end}
+	}
+	return spans
+}
+
+// present returns the workers that are part of the run, in order of arrival.
+func (m *Machine) present() []*node {
+	var present []*node
+	for _, id := range m.order {
+		if n := m.nodes[id]; !n.closed {
+			present = append(present, n)
 		}
 	}
-	return open
+	return present
 }

@@ -2,105 +2,178 @@ package coordinator
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
+	"github.com/flashcrowd/flashcrowd/agents"
+	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// digest identifies the bytes of an exchange.
-type digest [sha256.Size]byte
-
-// facts are what an exchange changes in a worker's record.
-type facts struct {
-	frontier scenarios.Mark
-	launched uint64
-	ended    uint64
-	final    bool
-	fate     string
-}
+// Digest identifies the bytes of an exchange.
+type Digest [sha256.Size]byte
 
 // record is what the snapshots of a worker add up to, and how it ended.
 type record struct {
-	Last     uint64 // sequence that is stored
-	Frontier scenarios.Mark
-	Launched uint64
-	Ended    uint64
-	Final    bool   // nothing follows
-	Gone     bool   // its lease was ended: what it still says is refused
-	Fate     string // how it ended, unless well
+	Last     uint64         `cbor:"1,keyasint"` // sequence that is stored
+	Frontier scenarios.Mark `cbor:"2,keyasint"`
+	Launched uint64         `cbor:"3,keyasint"`
+	Ended    uint64         `cbor:"4,keyasint"`
+	Final    bool           `cbor:"5,keyasint,omitempty"`  // nothing follows
+	Gone     bool           `cbor:"6,keyasint,omitempty"`  // its lease was ended: what it still says is refused
+	Fate     string         `cbor:"7,keyasint,omitempty"`  // how it ended, unless well
+	Grant    uint64         `cbor:"8,keyasint"`            // version of the spans that its child has in force
+	Holes    []results.Hole `cbor:"9,keyasint,omitempty"`  // see results.Hole
+	Leaving  bool           `cbor:"10,keyasint,omitempty"` // it asked to go
 }
 
 // node is one worker.
 type node struct {
 	record
 	id, name string
-	spans    []scenarios.Span
-	digest   digest        // of the last stored exchange
-	deadline time.Duration // its lease runs out
-	pending  *exchanged    // asked to be committed
-	closed   bool          // nothing more is expected of it
+	capacity uint64
+	version  uint64           // of the spans
+	spans    []scenarios.Span // as they were answered last, or will be
+	releases []release        // taken from it, and perhaps not known to it yet
+	digest   Digest           // of the last stored exchange
+	deadline time.Duration    // its lease runs out
+	pending  *Exchanged       // asked to be committed
+	closed   bool             // nothing more is expected of it
 }
 
-// after returns the record as it is when e is stored.
-func (n *node) after(e exchanged) record {
-	r := n.record
-	r.Last = e.seq
-	r.Frontier = max(r.Frontier, e.facts.frontier)
-	r.Launched += e.facts.launched
-	r.Ended += e.facts.ended
-	r.Final = e.facts.final
-	r.Fate = e.facts.fate
-	return r
+// release is the end of a slot that was taken from its owner. It is nobody's
+// until the owner says from where on it has not launched any of it.
+type release struct {
+	Span    scenarios.Span `cbor:"1,keyasint"` // as the owner had it, from the moment it was to stop
+	Version uint64         `cbor:"2,keyasint"` // of the owner's spans without it
+	Heir    string         `cbor:"3,keyasint"` // whose it will be
 }
 
-// idle says that n has nothing to do any more. It is exact: a frontier at the
-// plan's end can't move, and a worker that was told to stop moves it there in
-// the snapshot that counts the rest as never started.
-func (n *node) idle(end scenarios.Mark) bool {
-	return n.Launched == n.Ended && (len(n.spans) == 0 || n.Frontier >= end)
+// absorb enters what an exchange told into the record.
+func (n *node) absorb(seq uint64, f Facts) {
+	n.Last = seq
+	n.Frontier = max(n.Frontier, f.Frontier)
+	n.Launched += f.Launched
+	n.Ended += f.Ended
+	n.Final = f.Final
+	n.Fate = f.Fate
+	n.Grant = max(n.Grant, f.Grant)
+	if f.Fate == "" {
+		n.Holes = f.Holes
+	}
 }
 
-// leases are what must survive of a run beside its snapshots, from which the
-// records of the workers can be computed.
-type leases struct {
+// idle says that n has nothing to do any more: it has launched what it has, or
+// counted it as never started, and everybody has ended. It is exact, because
+// all of it comes from one stored snapshot.
+func (n *node) idle() bool {
+	if n.Launched != n.Ended || n.Grant != n.version || len(n.Holes) > 0 || len(n.releases) > 0 {
+		return false
+	}
+	for _, s := range n.spans {
+		if n.Frontier < s.To {
+			return false
+		}
+	}
+	return true
+}
+
+// open says that n may be given slots: something of it is stored, and it is
+// neither gone nor going.
+func (n *node) open() bool { return !n.closed && !n.Leaving && n.Last > 0 }
+
+// unlaunched returns what of a span n can't have launched or may not have, as
+// far as its stored snapshots tell.
+func (n *node) unlaunched(s scenarios.Span) []scenarios.Span {
+	var open []scenarios.Span
+	add := func(from, to scenarios.Mark) {
+		if from, to = max(from, s.From), min(to, s.To); from < to {
+			piece := s
+			piece.From, piece.To = from, to
+			open = append(open, piece)
+		}
+	}
+	if s.Grant > n.Grant { // it may have it since, and has not said so
+		add(s.From, s.To)
+		return open
+	}
+	for _, h := range n.Holes {
+		if h.Grant == s.Grant {
+			add(h.From, h.To)
+		}
+	}
+	add(n.Frontier, s.To)
+	return open
+}
+
+// Leases are what must survive of a run beside its snapshots. What snapshots
+// told since is told again from the store.
+type Leases struct {
 	Term    uint64            `cbor:"1,keyasint"`
 	Started bool              `cbor:"2,keyasint"`
 	Zero    time.Duration     `cbor:"3,keyasint"` // on the boot clock
-	Version uint64            `cbor:"4,keyasint"`
-	Stop    scenarios.Stop    `cbor:"5,keyasint"`
-	Why     string            `cbor:"6,keyasint,omitempty"`
-	Workers map[string]tenure `cbor:"7,keyasint"`
+	Stop    scenarios.Stop    `cbor:"4,keyasint"`
+	Why     string            `cbor:"5,keyasint,omitempty"`
+	Workers map[string]tenure `cbor:"6,keyasint"`
+	Order   []string          `cbor:"7,keyasint"`           // of the workers
+	Free    []scenarios.Span  `cbor:"8,keyasint,omitempty"` // nobody's
+	Lost    []loss            `cbor:"9,keyasint,omitempty"`
 }
 
-// tenure is what a worker has, or had when it was closed.
+// loss is arrivals that will never start.
+type loss struct {
+	Spans []scenarios.Span `cbor:"1,keyasint"`
+	Why   string           `cbor:"2,keyasint"`
+}
+
+// tenure is what a worker has, and how far the coordinator had heard it.
 type tenure struct {
-	Name   string           `cbor:"1,keyasint"`
-	Closed bool             `cbor:"2,keyasint,omitempty"`
-	Gone   bool             `cbor:"3,keyasint,omitempty"`
-	Fate   string           `cbor:"4,keyasint,omitempty"`
-	Spans  []scenarios.Span `cbor:"5,keyasint,omitempty"`
+	Name     string           `cbor:"1,keyasint"`
+	Capacity uint64           `cbor:"2,keyasint"`
+	Closed   bool             `cbor:"3,keyasint,omitempty"`
+	Version  uint64           `cbor:"4,keyasint"`
+	Spans    []scenarios.Span `cbor:"5,keyasint,omitempty"`
+	Releases []release        `cbor:"6,keyasint,omitempty"`
+	Record   record           `cbor:"7,keyasint"`
 }
 
-// leases returns the present state of that.
-func (s *state) leases() leases {
-	f := leases{
-		Term: s.term, Started: s.started, Zero: s.zero, Version: s.version,
-		Stop: s.stop, Why: s.why, Workers: make(map[string]tenure, len(s.nodes)),
+// Leases returns the present state of that.
+func (m *Machine) Leases() Leases {
+	f := Leases{
+		Term: m.term, Started: m.started, Zero: m.zero, Stop: m.stop, Why: m.why,
+		Workers: make(map[string]tenure, len(m.nodes)), Order: m.order, Free: m.free, Lost: m.lost,
 	}
-	for id, n := range s.nodes {
-		f.Workers[id] = tenure{n.name, n.closed, n.Gone, n.Fate, n.spans}
+	for id, n := range m.nodes {
+		f.Workers[id] = tenure{n.name, n.capacity, n.closed, n.version, n.spans, n.releases, n.record}
 	}
 	return f
 }
 
-// encode returns the form in which they are stored.
-func (f leases) encode() ([]byte, error) {
+// Encode returns the form in which leases are stored.
+func (f Leases) Encode() ([]byte, error) {
 	b, err := cbor.Marshal(f)
 	if err != nil {
 		return nil, fmt.Errorf("encode lease state: %w", err)
 	}
 	return b, nil
 }
+
+// DecodeLeases reads what Encode wrote.
+func DecodeLeases(b []byte) (Leases, error) {
+	var f Leases
+	if err := cbor.Unmarshal(b, &f); err != nil {
+		return Leases{}, fmt.Errorf("decode lease state: %w", err)
+	}
+	for _, id := range f.Order {
+		if _, ok := f.Workers[id]; !ok {
+			return Leases{}, errors.New("decode lease state: a worker is missing")
+		}
+	}
+	return f, nil
+}
+
+// share returns what Assign needs to know.
+func (n *node) share() agents.Share { return agents.Share{Worker: n.id, Capacity: n.capacity} }

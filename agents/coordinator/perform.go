@@ -6,10 +6,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/agents"
 	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
 var (
@@ -23,7 +25,7 @@ type Peer struct {
 	ID string // the fingerprint of its certificate
 }
 
-// parcel is an exchange on its way through the state machine.
+// parcel is an exchange on its way through the machine.
 type parcel struct {
 	exchange agents.Exchange
 	snapshot results.Snapshot
@@ -37,9 +39,9 @@ type parcel struct {
 // only after the last may the worker try again.
 func (c *Coordinator) Exchange(ctx context.Context, from Peer, e agents.Exchange) (agents.Lease, error) {
 	received := c.clock()
-	event := exchanged{
-		at: received, id: from.ID, name: e.Name, seq: e.Seq, have: e.Have,
-		digest: digestOf(e), facts: facts{fate: e.Fate},
+	event := Exchanged{
+		At: received, ID: from.ID, Name: e.Name, Seq: e.Seq, Have: e.Have, Capacity: e.Capacity, Leaving: e.Leaving,
+		Digest: digestOf(e.Snapshot, e.Fate), Facts: Facts{Fate: e.Fate},
 	}
 	p := &parcel{exchange: e}
 	if len(e.Snapshot) > 0 {
@@ -51,78 +53,113 @@ func (c *Coordinator) Exchange(ctx context.Context, from Peer, e agents.Exchange
 			return agents.Lease{}, fmt.Errorf("exchange %d of %.12s: snapshot %d of %.12s: %w", e.Seq, from.ID, s.Seq, s.Worker, errForeign)
 		}
 		p.snapshot = s
-		event.facts.frontier, event.facts.launched, event.facts.ended, event.facts.final = s.Frontier, s.Launched, s.Ended, s.Final
+		event.Facts = FactsOf(s)
+		event.Facts.Fate = e.Fate
 	}
 	if err := ctx.Err(); err != nil {
 		return agents.Lease{}, err // the worker has gone: what it sends again counts
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	a := c.perform(c.state.step(event), p)
+	a := c.perform(c.machine.Step(event), p)
 	if a == nil {
-		return agents.Lease{}, fmt.Errorf("exchange %d: %w: %w", e.Seq, errUnstored, p.err)
+		return agents.Lease{}, fmt.Errorf("exchange %d: %w: %w", e.Seq, errUnstored, errors.Join(p.err, c.unsaved))
 	}
-	if a.err != nil {
-		return agents.Lease{}, fmt.Errorf("exchange %d: %w", e.Seq, a.err)
+	if a.Err != nil {
+		return agents.Lease{}, fmt.Errorf("exchange %d: %w", e.Seq, a.Err)
 	}
-	return a.lease, nil
+	return a.Lease, nil
 }
 
-func digestOf(e agents.Exchange) digest {
+func digestOf(snapshot []byte, fate string) Digest {
 	h := sha256.New()
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(e.Snapshot))))
-	h.Write(e.Snapshot)
-	h.Write([]byte(e.Fate))
-	return digest(h.Sum(nil))
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(snapshot))))
+	h.Write(snapshot)
+	h.Write([]byte(fate))
+	return Digest(h.Sum(nil))
 }
 
 // do carries out what follows from an event that is no exchange.
-func (c *Coordinator) do(e event) { c.perform(c.state.step(e), nil) }
+func (c *Coordinator) do(e Event) { c.perform(c.machine.Step(e), nil) }
 
-// perform carries out actions in order and returns the answer among them. p is
-// the exchange they are about, if any. The lock is held, so nothing comes in
-// between: a commit is one write to a local disk.
-func (c *Coordinator) perform(actions []action, p *parcel) *answer {
-	var reply *answer
-	for _, a := range actions {
+// batch is actions that wait for what must be on disk first.
+type batch struct {
+	actions []Action
+	parcel  *parcel
+}
+
+// perform carries out actions in order and returns the answer among them; nil
+// when something that had to be stored first is not: then nothing that follows
+// from it is done, or answered, until a later save has worked. P is the exchange
+// they are about, if any. The lock is held, so nothing comes in between: a
+// commit is one write to a local disk.
+func (c *Coordinator) perform(actions []Action, p *parcel) *Answer {
+	if c.unsaved != nil {
+		if c.unsaved = c.save(c.machine.Leases()); c.unsaved == nil {
+			waiting := c.waiting
+			c.waiting = nil
+			for _, b := range waiting {
+				c.perform(b.actions, b.parcel)
+			}
+		}
+	}
+	var reply *Answer
+	for i, a := range actions {
+		if c.unsaved != nil {
+			if _, ok := a.(Commit); !ok {
+				c.waiting = append(c.waiting, batch{actions[i:], p})
+				return nil
+			}
+		}
 		switch a := a.(type) {
-		case commit:
-			if p.err = c.Store.Commit(a.id, p.exchange.Seq, p.exchange.Snapshot, nil); p.err != nil {
+		case Commit:
+			if p.err = c.Store.Commit(a.ID, p.exchange.Seq, p.exchange.Snapshot, nil); p.err != nil {
 				c.Log.Error("exchange not stored", "worker", p.exchange.Name, "seq", p.exchange.Seq, "err", p.err)
-				return c.perform(c.state.step(unstored(a)), p)
+				return c.perform(c.machine.Step(Unstored(a)), p)
 			}
-			reply = c.perform(c.state.step(stored{c.clock(), a.id}), p)
-		case save:
-			state, err := a.leases.encode()
-			if err == nil {
-				err = c.Store.Save(state)
-			}
-			c.keep(err)
-		case merge:
+			reply = c.perform(c.machine.Step(Stored{c.clock(), a.ID}), p)
+		case Save:
+			c.unsaved = c.save(a.Leases)
+		case Merge:
 			if len(p.exchange.Snapshot) > 0 {
 				_, err := c.merger.Add(p.snapshot)
 				c.keep(err)
 			}
-		case answer:
+		case Answer:
 			reply = &a
-		case begin:
-			c.started = time.Now().Add(a.zero - c.clock())
+		case Poke:
+			c.poke(a.ID)
+		case Begin:
+			c.started = time.Now().Add(a.Zero - c.clock())
 			c.keep(c.Notes.Started(c.started))
-		case note:
-			n := results.WorkerNote{Name: a.name, Slots: a.slots, Fate: a.fate}
-			c.merger.Worker(a.id, n)
-			c.keep(c.Notes.Worker(a.id, n))
-		case lost:
-			c.skip(a)
-		case halt:
-			c.merger.Stop(a.why)
-			c.keep(c.Notes.Stop(a.why))
-		case finish:
-			c.failure = a.err
+		case Note:
+			c.merger.Worker(a.ID, a.Note)
+			c.keep(c.Notes.Worker(a.ID, a.Note))
+		case Lost:
+			for _, s := range skips(c.Plan, a) {
+				c.merger.Skip(s)
+				c.keep(c.Notes.Skip(s))
+			}
+		case Halt:
+			c.merger.Stop(a.Why)
+			c.keep(c.Notes.Stop(a.Why))
+		case Finish:
+			c.failure = a.Err
 			close(c.done)
 		}
 	}
 	return reply
+}
+
+func (c *Coordinator) save(f Leases) error {
+	state, err := f.Encode()
+	if err == nil {
+		err = c.Store.Save(state)
+	}
+	if err != nil {
+		c.Log.Error("lease state not stored", "err", err)
+	}
+	return err
 }
 
 // keep remembers a fault that must not stop the machine, for Run to return.
@@ -136,20 +173,22 @@ func (c *Coordinator) keep(err error) {
 	}
 }
 
-// skip counts the arrivals of l as never started, stage by stage.
-func (c *Coordinator) skip(l lost) {
-	for _, stage := range c.Plan.Stages() {
-		count := 0
-		for _, span := range l.spans {
-			from, to := max(span.From, l.from, stage.From), min(span.To, stage.To)
-			if from < to {
-				count += c.Plan.Count(span.Slot, from, to)
+// skips counts the arrivals of l as never started, stage by stage.
+func skips(p *scenarios.Plan, l Lost) []results.Skip {
+	var all []results.Skip
+	for _, span := range l.Spans {
+		for a := range p.Arrivals(span.Slot, span.From) {
+			if a.At >= span.To {
+				break
 			}
-		}
-		if count > 0 {
-			s := results.Skip{Stage: stage.Name, Reason: l.why, Count: uint64(count)}
-			c.merger.Skip(s)
-			c.keep(c.Notes.Skip(s))
+			stage := p.StageAt(a.At)
+			i := slices.IndexFunc(all, func(s results.Skip) bool { return s.Stage == stage })
+			if i < 0 {
+				i = len(all)
+				all = append(all, results.Skip{Stage: stage, Reason: l.Why})
+			}
+			all[i].Count++
 		}
 	}
+	return all
 }

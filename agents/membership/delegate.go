@@ -68,8 +68,19 @@ func (d *delegate) NotifyLeave(n *memberlist.Node) {
 // NodeMeta implements memberlist.Delegate.
 func (d *delegate) NodeMeta(int) []byte { return d.meta }
 
-// NotifyMsg implements memberlist.Delegate; nodes tell each other nothing else.
-func (d *delegate) NotifyMsg([]byte) {}
+// poke is all that nodes say to each other in gossip.
+const poke = 'p'
+
+// NotifyMsg implements memberlist.Delegate.
+func (d *delegate) NotifyMsg(message []byte) {
+	if len(message) != 1 || message[0] != poke {
+		return
+	}
+	select {
+	case d.poked <- struct{}{}:
+	default:
+	}
+}
 
 // GetBroadcasts implements memberlist.Delegate.
 func (d *delegate) GetBroadcasts(int, int) [][]byte { return nil }

@@ -71,6 +71,7 @@ type Fleet struct {
 	guard   *guard
 	meta    []byte
 	changed chan struct{}
+	poked   chan struct{}
 	leaving sync.Once
 
 	mu      sync.Mutex // never held while calling memberlist: it calls us with its own lock held
@@ -95,6 +96,7 @@ func Join(ctx context.Context, c Config) (*Fleet, error) {
 	f := &Fleet{
 		self: self, version: c.Protocol, seeds: slices.Clone(c.Seeds), log: c.Log,
 		changed: make(chan struct{}, 1),
+		poked:   make(chan struct{}, 1),
 		members: map[string]Member{self.ID: self},
 	}
 	if f.log == nil {
@@ -228,6 +230,24 @@ func (f *Fleet) coordinator() (Member, bool) {
 // Events receives a value after Members has changed. Changes that nobody
 // fetched yet share one value, so a slow reader misses none.
 func (f *Fleet) Events() <-chan struct{} { return f.changed }
+
+// Poke asks a member to look whether there is news for it. It may get lost, and
+// says nothing by itself.
+func (f *Fleet) Poke(id string) {
+	for _, n := range f.list.Members() {
+		if n.Name != id {
+			continue
+		}
+		if err := f.list.SendBestEffort(n, []byte{poke}); err != nil {
+			f.log.Debug("poke", "member", id, "err", err)
+		}
+		return
+	}
+}
+
+// Poked receives a value after this node was poked. Pokes that nobody fetched
+// yet share one value.
+func (f *Fleet) Poked() <-chan struct{} { return f.poked }
 
 // Dropped returns how many packets and streams the guard has turned away.
 func (f *Fleet) Dropped() uint64 { return f.guard.dropped.Load() }

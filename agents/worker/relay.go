@@ -12,12 +12,13 @@ import (
 
 // relay is the worker without its sockets: snapshots come from the child, go
 // to the coordinator one at a time and in order, and are kept until they are
-// acknowledged; answers become leases for the child. step reads no clock and
+// acknowledged; answers become leases for the child. Step reads no clock and
 // does no I/O: moments come with the events, on the boot clock.
-type relay struct {
-	name   string
-	giveUp time.Duration // without an answer, or without a word from the child
-	grace  time.Duration // for a child that was told to end
+type Relay struct {
+	name     string
+	capacity uint64        // see agents.Exchange
+	giveUp   time.Duration // without an answer, or without a word from the child
+	grace    time.Duration // for a child that was told to end
 
 	queue   []agents.Exchange // not acknowledged, in order
 	sending bool              // the first of them is under way
@@ -33,124 +34,152 @@ type relay struct {
 	stop     scenarios.Stop
 	why      string
 
-	exited  bool
-	fate    error         // how the child ended, unless well
-	leaving time.Duration // when the child was asked to end; 0 if it was not
-	over    bool
+	exited   bool
+	fate     error         // how the child ended, unless well
+	leaving  time.Duration // when the child was asked to end; 0 if it was not
+	resigned bool          // the coordinator is to be told that this worker wants to go
+	term     uint64        // of the coordinator, the highest heard
+	over     bool
 }
 
-func newRelay(name string, giveUp, grace, now time.Duration) *relay {
-	return &relay{name: name, giveUp: giveUp, grace: grace, answered: now, cut: now}
+// NewRelay returns the relay of a worker whose child starts now.
+func NewRelay(name string, capacity uint64, giveUp, grace, now time.Duration) *Relay {
+	return &Relay{name: name, capacity: capacity, giveUp: giveUp, grace: grace, answered: now, cut: now}
 }
 
-type event interface{ isEvent() }
+// An Event is something that reached the Relay, with its moment on the boot
+// clock.
+type Event interface{ isEvent() }
 
 type (
-	// snapped: the child has sent a snapshot.
-	snapped struct {
-		at time.Duration
-		s  link.Snapshot
+	// Snapped: the child has sent a snapshot.
+	Snapped struct {
+		At       time.Duration
+		Snapshot link.Snapshot
 	}
-	// leased: the coordinator has answered the exchange under way.
-	leased struct {
-		sent, received time.Duration
-		lease          agents.Lease
+	// Leased: the coordinator has answered the exchange under way.
+	Leased struct {
+		Sent, Received time.Duration
+		Lease          agents.Lease
 	}
-	// failed: the exchange under way has no answer.
-	failed struct {
-		at  time.Duration
-		err error
+	// Failed: the exchange under way has no answer.
+	Failed struct {
+		At  time.Duration
+		Err error
 	}
-	// refused: the coordinator will never take it.
-	refused struct{ err error }
-	// exited: the child has ended, and everything it sent has come. err says
+	// Refused: the coordinator will never take it.
+	Refused struct{ Err error }
+	// Exited: the child has ended, and everything it sent has come. Err says
 	// how, unless well.
-	exited struct {
-		at  time.Duration
-		err error
+	Exited struct {
+		At  time.Duration
+		Err error
 	}
-	// left: this worker is to leave.
-	left struct{ at time.Duration }
-	// ticked: time has passed.
-	ticked struct{ at time.Duration }
+	// Poked: the coordinator has news.
+	Poked struct{}
+	// Resigned: this worker is to go as soon as others have its slots and its
+	// shoppers have left.
+	Resigned struct{ At time.Duration }
+	// Left: this worker is to go now.
+	Left struct{ At time.Duration }
+	// Ticked: time has passed.
+	Ticked struct{ At time.Duration }
 )
 
-func (snapped) isEvent() {}
-func (leased) isEvent()  {}
-func (failed) isEvent()  {}
-func (refused) isEvent() {}
-func (exited) isEvent()  {}
-func (left) isEvent()    {}
-func (ticked) isEvent()  {}
+func (Snapped) isEvent()  {}
+func (Leased) isEvent()   {}
+func (Failed) isEvent()   {}
+func (Refused) isEvent()  {}
+func (Exited) isEvent()   {}
+func (Poked) isEvent()    {}
+func (Resigned) isEvent() {}
+func (Left) isEvent()     {}
+func (Ticked) isEvent()   {}
 
-type action interface{ isAction() }
+// An Action is something that the Relay wants done.
+type Action interface{ isAction() }
 
 type (
-	// put sends an exchange; then comes leased, failed or refused.
-	put struct{ exchange agents.Exchange }
-	// grant passes a lease to the child.
-	grant struct{ lease link.Lease }
-	// kill ends the child at once; then comes exited.
-	kill struct{ why string }
-	// quit ends the worker.
-	quit struct{ err error }
+	// Put sends an exchange; then comes Leased, Failed or Refused.
+	Put struct{ Exchange agents.Exchange }
+	// Grant passes a lease to the child.
+	Grant struct{ Lease link.Lease }
+	// Hurry asks the child for a snapshot at once.
+	Hurry struct{}
+	// Kill ends the child at once; then comes Exited.
+	Kill struct{ Why string }
+	// Quit ends the worker.
+	Quit struct{ Err error }
 )
 
-func (put) isAction()   {}
-func (grant) isAction() {}
-func (kill) isAction()  {}
-func (quit) isAction()  {}
+func (Put) isAction()   {}
+func (Grant) isAction() {}
+func (Hurry) isAction() {}
+func (Kill) isAction()  {}
+func (Quit) isAction()  {}
 
 var (
 	errLost   = errors.New("coordinator lost")
 	errBroken = errors.New("child broke the protocol")
 )
 
-// step takes one event and returns what is to be done about it, in order.
-func (r *relay) step(e event) []action {
+// Step takes one event and returns what is to be done about it, in order.
+func (r *Relay) Step(e Event) []Action {
 	if r.over {
 		return nil
 	}
 	switch e := e.(type) {
-	case snapped:
+	case Snapped:
 		return r.snapped(e)
-	case leased:
+	case Leased:
 		return r.leased(e)
-	case failed:
+	case Failed:
 		r.sending = false
-		if e.at > r.answered+r.giveUp {
-			return r.quit(fmt.Errorf("%w: no answer for %v: %w", errLost, r.giveUp, e.err))
+		if e.At > r.answered+r.giveUp {
+			return r.quit(fmt.Errorf("%w: no answer for %v: %w", errLost, r.giveUp, e.Err))
 		}
 		r.tries++
-		r.retry = e.at + backoff(r.tries)
+		r.retry = e.At + backoff(r.tries)
 		return nil
-	case refused:
-		return r.quit(e.err)
-	case exited:
+	case Refused:
+		return r.quit(e.Err)
+	case Exited:
 		return r.exit(e)
-	case left:
-		return r.leave(e.at)
-	case ticked:
-		return r.tick(e.at)
+	case Poked:
+		return r.hurry()
+	case Resigned:
+		if r.resigned {
+			return nil
+		}
+		r.resigned = true
+		return r.hurry()
+	case Left:
+		return r.leave(e.At)
+	case Ticked:
+		return r.tick(e.At)
 	}
 	panic(fmt.Sprintf("worker: unknown event %T", e))
 }
 
-func (r *relay) snapped(e snapped) []action {
+func (r *Relay) snapped(e Snapped) []Action {
 	switch {
 	case r.final:
-		return r.quit(fmt.Errorf("%w: snapshot %d after the final one", errBroken, e.s.Seq))
-	case e.s.Seq != r.last+1:
-		return r.quit(fmt.Errorf("%w: snapshot %d after %d", errBroken, e.s.Seq, r.last))
+		return r.quit(fmt.Errorf("%w: snapshot %d after the final one", errBroken, e.Snapshot.Seq))
+	case e.Snapshot.Seq != r.last+1:
+		return r.quit(fmt.Errorf("%w: snapshot %d after %d", errBroken, e.Snapshot.Seq, r.last))
 	}
-	r.last, r.final, r.cut = e.s.Seq, e.s.Final, e.at
-	r.queue = append(r.queue, agents.Exchange{Seq: e.s.Seq, Snapshot: e.s.Bytes})
-	return r.send(e.at)
+	r.last, r.final, r.cut = e.Snapshot.Seq, e.Snapshot.Final, e.At
+	r.queue = append(r.queue, agents.Exchange{Seq: e.Snapshot.Seq, Snapshot: e.Snapshot.Bytes})
+	return r.send(e.At)
 }
 
-func (r *relay) leased(e leased) []action {
-	l, seq := e.lease, r.queue[0].Seq
-	r.sending, r.tries, r.answered = false, 0, e.received
+func (r *Relay) leased(e Leased) []Action {
+	if e.Lease.Term < r.term { // an answer of a coordinator that was replaced
+		return r.Step(Failed{e.Received, fmt.Errorf("an answer of term %d after one of %d", e.Lease.Term, r.term)})
+	}
+	r.term = e.Lease.Term
+	l, seq := e.Lease, r.queue[0].Seq
+	r.sending, r.tries, r.answered = false, 0, e.Received
 	for len(r.queue) > 0 && r.queue[0].Seq <= l.Stored {
 		r.queue = r.queue[1:]
 	}
@@ -160,21 +189,21 @@ func (r *relay) leased(e leased) []action {
 	if l.Stop > r.stop {
 		r.stop, r.why = l.Stop, l.Why
 	}
-	var actions []action
+	var actions []Action
 	if !r.exited && !r.final {
 		actions = append(actions, r.grant(e, seq))
 	}
 	if len(r.queue) == 0 && (r.final || r.exited) {
 		return append(actions, r.quit(r.fate)...)
 	}
-	return append(actions, r.send(e.received)...)
+	return append(actions, r.send(e.Received)...)
 }
 
 // grant makes the child's lease of the coordinator's.
-func (r *relay) grant(e leased, seq uint64) action {
-	l := e.lease
+func (r *Relay) grant(e Leased, seq uint64) Action {
+	l := e.Lease
 	if l.Started {
-		r.clock.observe(e.sent, e.received, l.Held, l.Now)
+		r.clock.observe(e.Sent, e.Received, l.Held, l.Now)
 	}
 	g := link.Lease{
 		Answers: seq, Version: l.Version, Length: l.Length, Started: l.Started, Zero: r.clock.zero,
@@ -187,22 +216,22 @@ func (r *relay) grant(e leased, seq uint64) action {
 	if g.Version != r.have {
 		r.have, g.Spans = g.Version, l.Spans
 	}
-	return grant{g}
+	return Grant{g}
 }
 
 // send starts the next exchange, if there is one and it is time.
-func (r *relay) send(at time.Duration) []action {
+func (r *Relay) send(at time.Duration) []Action {
 	if r.sending || len(r.queue) == 0 || r.tries > 0 && at < r.retry {
 		return nil
 	}
 	r.sending = true
 	e := r.queue[0]
-	e.Name, e.Have = r.name, r.have
-	return []action{put{e}}
+	e.Name, e.Have, e.Capacity, e.Leaving = r.name, r.have, r.capacity, r.resigned
+	return []Action{Put{e}}
 }
 
-func (r *relay) exit(e exited) []action {
-	r.exited, r.fate = true, e.err
+func (r *Relay) exit(e Exited) []Action {
+	r.exited, r.fate = true, e.Err
 	switch {
 	case r.final && len(r.queue) == 0:
 		return r.quit(r.fate)
@@ -214,11 +243,19 @@ func (r *relay) exit(e exited) []action {
 	}
 	r.last++
 	r.queue = append(r.queue, agents.Exchange{Seq: r.last, Fate: r.fate.Error()})
-	return r.send(e.at)
+	return r.send(e.At)
+}
+
+// hurry asks the child for a snapshot, if there is any use in it.
+func (r *Relay) hurry() []Action {
+	if r.exited || r.final || r.last == 0 {
+		return nil
+	}
+	return []Action{Hurry{}}
 }
 
 // leave asks the child to end: what it has in flight is canceled.
-func (r *relay) leave(at time.Duration) []action {
+func (r *Relay) leave(at time.Duration) []Action {
 	if r.leaving > 0 || r.exited || r.final {
 		return nil
 	}
@@ -226,28 +263,28 @@ func (r *relay) leave(at time.Duration) []action {
 	if r.stop < scenarios.Done {
 		r.stop, r.why = scenarios.Done, "worker asked to leave"
 	}
-	return []action{grant{link.Lease{
+	return []Action{Grant{link.Lease{
 		Version: r.have, Started: r.clock.known, Zero: r.clock.zero, Stop: r.stop, Why: r.why,
 	}}}
 }
 
-func (r *relay) tick(at time.Duration) []action {
+func (r *Relay) tick(at time.Duration) []Action {
 	switch {
 	case r.exited || r.final:
 		if r.leaving > 0 && at > r.leaving+2*r.grace {
 			return r.quit(fmt.Errorf("%w: it did not take the last snapshot in time", errLost))
 		}
 	case r.leaving > 0 && at > r.leaving+r.grace:
-		return []action{kill{fmt.Sprintf("did not end within %v", r.grace)}}
+		return []Action{Kill{fmt.Sprintf("did not end within %v", r.grace)}}
 	case at > r.cut+r.giveUp:
-		return []action{kill{fmt.Sprintf("silent for %v", r.giveUp)}}
+		return []Action{Kill{fmt.Sprintf("silent for %v", r.giveUp)}}
 	}
 	return r.send(at)
 }
 
-func (r *relay) quit(err error) []action {
+func (r *Relay) quit(err error) []Action {
 	r.over = true
-	return []action{quit{err}}
+	return []Action{Quit{err}}
 }
 
 // backoff is how long to wait after so many failures in a row: 50 ms, doubled

@@ -21,42 +21,42 @@ const (
 // at is a moment of a test, in milliseconds after its beginning.
 func at(ms int) time.Duration { return begin + time.Duration(ms)*time.Millisecond }
 
-func cut(ms int, seq uint64) event {
-	return snapped{at(ms), link.Snapshot{Seq: seq, Bytes: []byte{byte(seq)}}}
+func cut(ms int, seq uint64) Event {
+	return Snapped{at(ms), link.Snapshot{Seq: seq, Bytes: []byte{byte(seq)}}}
 }
 
-func last(ms int, seq uint64) event {
-	return snapped{at(ms), link.Snapshot{Seq: seq, Bytes: []byte{byte(seq)}, Final: true}}
+func last(ms int, seq uint64) Event {
+	return Snapped{at(ms), link.Snapshot{Seq: seq, Bytes: []byte{byte(seq)}, Final: true}}
 }
 
 // reply is an answer that took 10 ms.
-func reply(ms int, l agents.Lease) event { return leased{at(ms - 10), at(ms), l} }
+func reply(ms int, l agents.Lease) Event { return Leased{at(ms - 10), at(ms), l} }
 
 func granted(stored uint64) agents.Lease {
 	return agents.Lease{Version: 1, Length: 5 * time.Second, Stored: stored}
 }
 
 // words spells actions shortly.
-func words(actions []action) string {
+func words(actions []Action) string {
 	var w []string
 	for _, a := range actions {
 		switch a := a.(type) {
-		case put:
-			s := fmt.Sprintf("put %d", a.exchange.Seq)
-			if a.exchange.Fate != "" {
-				s += " " + a.exchange.Fate
+		case Put:
+			s := fmt.Sprintf("put %d", a.Exchange.Seq)
+			if a.Exchange.Fate != "" {
+				s += " " + a.Exchange.Fate
 			}
 			w = append(w, s)
-		case grant:
-			s := fmt.Sprintf("grant %d for %v", a.lease.Answers, a.lease.Length)
-			if a.lease.Stop > scenarios.Go {
-				s += " " + a.lease.Stop.String()
+		case Grant:
+			s := fmt.Sprintf("grant %d for %v", a.Lease.Answers, a.Lease.Length)
+			if a.Lease.Stop > scenarios.Go {
+				s += " " + a.Lease.Stop.String()
 			}
 			w = append(w, s)
-		case kill:
-			w = append(w, "kill: "+a.why)
-		case quit:
-			w = append(w, fmt.Sprintf("quit: %v", a.err))
+		case Kill:
+			w = append(w, "kill: "+a.Why)
+		case Quit:
+			w = append(w, fmt.Sprintf("quit: %v", a.Err))
 		}
 	}
 	return strings.Join(w, ", ")
@@ -66,7 +66,7 @@ func TestRelay(t *testing.T) {
 	down := errors.New("connection refused")
 	killed := errors.New("child ended: signal: killed")
 	type turn struct {
-		event event
+		event Event
 		want  string
 	}
 	tests := []struct {
@@ -76,7 +76,7 @@ func TestRelay(t *testing.T) {
 		{"one after another", []turn{
 			{cut(0, 1), "put 1"},
 			{reply(20, granted(1)), "grant 1 for 5s"},
-			{ticked{at(50)}, ""},
+			{Ticked{at(50)}, ""},
 			{cut(1000, 2), "put 2"},
 			{reply(1020, granted(2)), "grant 2 for 5s"},
 		}},
@@ -84,13 +84,13 @@ func TestRelay(t *testing.T) {
 			{cut(0, 1), "put 1"},
 			{cut(1000, 2), ""},
 			{cut(2000, 3), ""},
-			{failed{at(2000), down}, ""},
-			{ticked{at(2040)}, ""},
-			{ticked{at(2050)}, "put 1"},
-			{failed{at(2050), down}, ""},
+			{Failed{at(2000), down}, ""},
+			{Ticked{at(2040)}, ""},
+			{Ticked{at(2050)}, "put 1"},
+			{Failed{at(2050), down}, ""},
 			{cut(2100, 4), ""}, // backed off
-			{ticked{at(2149)}, ""},
-			{ticked{at(2150)}, "put 1"},
+			{Ticked{at(2149)}, ""},
+			{Ticked{at(2150)}, "put 1"},
 			{reply(2200, granted(1)), "grant 1 for 5s, put 2"},
 			{reply(2210, granted(2)), "grant 2 for 5s, put 3"},
 			{reply(2220, granted(3)), "grant 3 for 5s, put 4"},
@@ -104,34 +104,34 @@ func TestRelay(t *testing.T) {
 		}},
 		{"the child exits before its last snapshot is acknowledged", []turn{
 			{last(0, 1), "put 1"},
-			{exited{at(10), nil}, ""},
-			{failed{at(20), down}, ""},
-			{ticked{at(100)}, "put 1"},
+			{Exited{at(10), nil}, ""},
+			{Failed{at(20), down}, ""},
+			{Ticked{at(100)}, "put 1"},
 			{reply(120, granted(1)), "quit: <nil>"},
 		}},
 		{"a dead child's fate is the last exchange", []turn{
 			{cut(0, 1), "put 1"},
 			{cut(900, 2), ""},
-			{exited{at(1000), killed}, ""},
+			{Exited{at(1000), killed}, ""},
 			{reply(1020, granted(1)), "put 2"},
 			{reply(1040, granted(2)), "put 3 child ended: signal: killed"},
 			{reply(1060, granted(3)), "quit: child ended: signal: killed"},
 		}},
 		{"a child that exits well and early", []turn{
-			{exited{at(0), nil}, "put 1 the child ended before its last snapshot"},
+			{Exited{at(0), nil}, "put 1 the child ended before its last snapshot"},
 			{reply(20, granted(1)), "quit: the child ended before its last snapshot"},
 		}},
 		{"an ended worker quits", []turn{
 			{cut(0, 1), "put 1"},
-			{refused{refusal{409, "ended"}}, "quit: coordinator answers 409 Conflict: ended"},
+			{Refused{refusal{409, "ended"}}, "quit: coordinator answers 409 Conflict: ended"},
 			{cut(10, 2), ""},
 		}},
 		{"the coordinator is gone", []turn{
 			{cut(0, 1), "put 1"},
-			{failed{at(29_000), down}, ""},
+			{Failed{at(29_000), down}, ""},
 			{cut(29_000, 2), ""},
-			{ticked{at(29_100)}, "put 1"},
-			{failed{at(30_001), down}, "quit: coordinator lost: no answer for 30s: connection refused"},
+			{Ticked{at(29_100)}, "put 1"},
+			{Failed{at(30_001), down}, "quit: coordinator lost: no answer for 30s: connection refused"},
 		}},
 		{"the coordinator has less than was acknowledged", []turn{
 			{cut(0, 1), "put 1"},
@@ -144,30 +144,30 @@ func TestRelay(t *testing.T) {
 			{reply(10, granted(0)), "grant 1 for 0s, put 1"},
 		}},
 		{"a silent child is killed", []turn{
-			{ticked{at(30_000)}, ""},
-			{ticked{at(30_001)}, "kill: silent for 30s"},
-			{exited{at(30_010), killed}, "put 1 child ended: signal: killed"},
+			{Ticked{at(30_000)}, ""},
+			{Ticked{at(30_001)}, "kill: silent for 30s"},
+			{Exited{at(30_010), killed}, "put 1 child ended: signal: killed"},
 		}},
 		{"a polite leave", []turn{
 			{cut(0, 1), "put 1"},
 			{reply(20, granted(1)), "grant 1 for 5s"},
-			{left{at(100)}, "grant 0 for 0s done"},
-			{left{at(110)}, ""},
+			{Left{at(100)}, "grant 0 for 0s done"},
+			{Left{at(110)}, ""},
 			{cut(1000, 2), "put 2"},
 			{reply(1020, granted(2)), "grant 2 for 5s done"},
 			{last(1100, 3), "put 3"},
 			{reply(1120, granted(3)), "quit: <nil>"},
 		}},
 		{"a child that does not leave is killed", []turn{
-			{left{at(0)}, "grant 0 for 0s done"},
-			{ticked{at(5000)}, ""},
-			{ticked{at(5001)}, "kill: did not end within 5s"},
+			{Left{at(0)}, "grant 0 for 0s done"},
+			{Ticked{at(5000)}, ""},
+			{Ticked{at(5001)}, "kill: did not end within 5s"},
 		}},
 		{"leaving without a coordinator", []turn{
-			{left{at(0)}, "grant 0 for 0s done"},
+			{Left{at(0)}, "grant 0 for 0s done"},
 			{last(100, 1), "put 1"},
-			{failed{at(110), down}, ""},
-			{ticked{at(10_001)}, "quit: coordinator lost: it did not take the last snapshot in time"},
+			{Failed{at(110), down}, ""},
+			{Ticked{at(10_001)}, "quit: coordinator lost: it did not take the last snapshot in time"},
 		}},
 		{"a snapshot out of order", []turn{
 			{cut(0, 2), "quit: child broke the protocol: snapshot 2 after 0"},
@@ -179,9 +179,9 @@ func TestRelay(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := newRelay("worker-1", giveUp, grace, begin)
+			r := NewRelay("worker-1", 0, giveUp, grace, begin)
 			for i, turn := range tt.turns {
-				if got := words(r.step(turn.event)); got != turn.want {
+				if got := words(r.Step(turn.event)); got != turn.want {
 					t.Fatalf("turn %d, %T: %q, want %q", i, turn.event, got, turn.want)
 				}
 			}
@@ -190,12 +190,12 @@ func TestRelay(t *testing.T) {
 }
 
 func TestSpansArePassedOnce(t *testing.T) {
-	r := newRelay("worker-1", giveUp, grace, begin)
+	r := NewRelay("worker-1", 0, giveUp, grace, begin)
 	spans := []scenarios.Span{{Slot: 1, To: time.Hour}}
 	exchange := func(seq uint64, l agents.Lease) (uint64, link.Lease) {
-		sent := r.step(cut(int(seq)*1000, seq))[0].(put)
+		sent := r.Step(cut(int(seq)*1000, seq))[0].(Put)
 		l.Length, l.Stored = 5*time.Second, seq
-		return sent.exchange.Have, r.step(reply(int(seq)*1000+20, l))[0].(grant).lease
+		return sent.Exchange.Have, r.Step(reply(int(seq)*1000+20, l))[0].(Grant).Lease
 	}
 	if have, l := exchange(1, agents.Lease{}); have != 0 || l.Version != 0 || l.Started {
 		t.Errorf("before the start: have %d, %+v", have, l)

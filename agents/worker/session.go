@@ -18,9 +18,11 @@ import (
 type session struct {
 	client *client
 	child  *child
-	relay  *relay
+	relay  *Relay
 	log    *slog.Logger
-	events chan event
+	events chan Event
+	poked  <-chan struct{} // the coordinator has news
+	retire <-chan struct{} // closed when the worker is to go politely; may be nil
 }
 
 // run returns when the relay quits and everything it started has ended. The
@@ -32,9 +34,9 @@ func (s *session) run(ctx context.Context, setup link.Setup) error {
 	var tasks sync.WaitGroup
 	tasks.Go(func() {
 		err := s.child.run(alive, func(snap link.Snapshot) {
-			s.tell(alive, snapped{scenarios.Boottime(), snap})
+			s.tell(alive, Snapped{scenarios.Boottime(), snap})
 		})
-		s.tell(alive, exited{scenarios.Boottime(), err})
+		s.tell(alive, Exited{scenarios.Boottime(), err})
 	})
 	tasks.Go(func() {
 		if err := s.child.link.Send(setup); err != nil {
@@ -53,36 +55,45 @@ func (s *session) run(ctx context.Context, setup link.Setup) error {
 func (s *session) loop(ctx, alive context.Context, tasks *sync.WaitGroup) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	asked := ctx.Done()
+	asked, resign := ctx.Done(), s.retire
 	for {
-		var e event
+		var e Event
 		select {
 		case e = <-s.events:
 		case <-tick.C:
-			e = ticked{scenarios.Boottime()}
+			e = Ticked{scenarios.Boottime()}
+		case <-s.poked:
+			e = Poked{}
+		case <-resign:
+			resign = nil
+			e = Resigned{scenarios.Boottime()}
 		case <-asked:
 			asked = nil
-			e = left{scenarios.Boottime()}
+			e = Left{scenarios.Boottime()}
 		}
-		for _, a := range s.relay.step(e) {
+		for _, a := range s.relay.Step(e) {
 			switch a := a.(type) {
-			case put:
-				tasks.Go(func() { s.tell(alive, s.exchange(alive, a.exchange)) })
-			case grant:
-				if err := s.child.link.Send(a.lease); err != nil {
+			case Put:
+				tasks.Go(func() { s.tell(alive, s.exchange(alive, a.Exchange)) })
+			case Grant:
+				if err := s.child.link.Send(a.Lease); err != nil {
 					s.log.Debug("send lease", "err", err) // exited follows
 				}
-			case kill:
-				s.child.kill(a.why)
-			case quit:
-				return errors.Join(a.err, ctx.Err())
+			case Hurry:
+				if err := s.child.link.Send(link.Hurry{}); err != nil {
+					s.log.Debug("send hurry", "err", err) // likewise
+				}
+			case Kill:
+				s.child.kill(a.Why)
+			case Quit:
+				return errors.Join(a.Err, ctx.Err())
 			}
 		}
 	}
 }
 
 // exchange does one and says what came of it.
-func (s *session) exchange(ctx context.Context, e agents.Exchange) event {
+func (s *session) exchange(ctx context.Context, e agents.Exchange) Event {
 	ctx, cancel := context.WithTimeout(ctx, agents.LeaseLength)
 	defer cancel()
 	sent := scenarios.Boottime()
@@ -91,16 +102,16 @@ func (s *session) exchange(ctx context.Context, e agents.Exchange) event {
 	var no refusal
 	switch {
 	case errors.As(err, &no):
-		return refused{err}
+		return Refused{err}
 	case err != nil:
 		s.log.Debug("exchange", "seq", e.Seq, "err", err)
-		return failed{received, err}
+		return Failed{received, err}
 	}
-	return leased{sent, received, lease}
+	return Leased{sent, received, lease}
 }
 
 // tell hands an event to the loop, unless that has ended.
-func (s *session) tell(alive context.Context, e event) {
+func (s *session) tell(alive context.Context, e Event) {
 	select {
 	case s.events <- e:
 	case <-alive.Done():
@@ -118,8 +129,8 @@ func (s *session) dismiss() error {
 	for {
 		select {
 		case e := <-s.events:
-			if e, ok := e.(exited); ok {
-				return e.err
+			if e, ok := e.(Exited); ok {
+				return e.Err
 			}
 		case <-late.C:
 			return fmt.Errorf("the child did not exit within %v of its last snapshot", s.relay.grace)

@@ -27,11 +27,16 @@ type Config struct {
 	Bind string   // host:port for this node's gossip; port 0 takes a free one
 	Key  []byte   // the cluster key, membership.KeySize bytes
 
-	Exec  []string          // the child's program and arguments
-	Env   map[string]string // what the campaign's ${NAME}s may be: only names that the user allowed
-	Allow []string          // hosts, addresses or prefixes that the child may fire at
-	Data  string            // folder of the campaign's files, the only one that the child reads; may be empty
-	Dir   string            // for the child's log and files; empty means a temporary one
+	Exec     []string          // the child's program and arguments
+	Env      map[string]string // what the campaign's ${NAME}s may be: only names that the user allowed
+	Allow    []string          // hosts, addresses or prefixes that the child may fire at
+	Data     string            // folder of the campaign's files, the only one that the child reads; may be empty
+	Capacity uint64            // what this machine can carry, in thousandths of a processor
+	Dir      string            // for the child's log and files; empty means a temporary one
+
+	// Retire is closed when the worker is to go politely: others take its slots
+	// over, its shoppers finish, and Run returns. It may be nil.
+	Retire <-chan struct{}
 
 	Wait   time.Duration // for a coordinator, at most; 0 means forever
 	GiveUp time.Duration // without an answer, or a word from the child; 30 s
@@ -105,7 +110,7 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return w.work(ctx, client, brief)
+	return w.work(ctx, fleet, client, brief)
 }
 
 // find waits until gossip knows a coordinator, and tries the seeds each second
@@ -153,7 +158,7 @@ func (w *Worker) fetch(ctx context.Context, c *client) (agents.Brief, error) {
 }
 
 // work runs the child and the relay until one of them is done.
-func (w *Worker) work(ctx context.Context, client *client, brief agents.Brief) error {
+func (w *Worker) work(ctx context.Context, fleet *membership.Fleet, client *client, brief agents.Brief) error {
 	dir := w.Dir
 	if dir == "" {
 		temporary, err := os.MkdirTemp("", "flashcrowd-worker-")
@@ -169,8 +174,8 @@ func (w *Worker) work(ctx context.Context, client *client, brief agents.Brief) e
 	}
 	s := &session{
 		client: client, child: child, log: w.Log,
-		relay:  newRelay(w.Name, w.GiveUp, w.Grace, scenarios.Boottime()),
-		events: make(chan event),
+		relay:  NewRelay(w.Name, w.Capacity, w.GiveUp, w.Grace, scenarios.Boottime()),
+		events: make(chan Event), poked: fleet.Poked(), retire: w.Retire,
 	}
 	setup := link.Setup{Worker: w.identity.ID, Run: brief.Run, Plan: brief.Plan, Env: w.Env, Allow: w.Allow, Data: w.Data}
 	return s.run(ctx, setup)

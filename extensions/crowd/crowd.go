@@ -83,4 +83,6 @@ type Shopper struct {
 	before   []string    // secrets that it had taken before this step, for evidence to hide
 	answered bool        // its first turn was answered
 	promised promised
+	late     bool // the fleet made it so
+	held     bool // and no fact has said so yet
 }

@@ -1,6 +1,8 @@
 package crowd
 
 import (
+	"cmp"
+	"container/heap"
 	"context"
 	"sync"
 	"time"
@@ -10,7 +12,8 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// Config is what an engine needs. All of it is required but Boot and Alone.
+// Config is what an engine needs. All of it is required but Boot, Spread and
+// Alone.
 type Config struct {
 	Plan      *scenarios.Plan
 	Dialer    wire.Dialer
@@ -27,6 +30,10 @@ type Config struct {
 	// Boot reads the clock that leases are counted on; scenarios.Boottime by
 	// default.
 	Boot func() time.Duration
+
+	// Spread is over how long shoppers whom the fleet made late are launched: the
+	// length of a lease, 5 s by default.
+	Spread time.Duration
 
 	// Alone makes Run return when nothing is left to do. In a fleet it waits to
 	// be told, because more spans may come.
@@ -57,16 +64,15 @@ type Engine struct {
 
 	mu       sync.Mutex
 	lease    Lease
-	schedule schedule
-	last     scenarios.Arrival // the one launched last
-	frontier scenarios.Mark
+	roster   *Roster
 	thinking thinkers
 	running  map[*Shopper]struct{}
 	live     int             // launched and not ended
 	fire     context.Context // ends what dials when the lease does
 	cease    context.CancelFunc
-	held     bool // the lease ran out, or has not come
-	ending   bool // nothing is sent any more
+	resumed  time.Duration // when fire was resumed last
+	held     bool          // the lease ran out, or has not come
+	ending   bool          // nothing is sent any more
 }
 
 // New returns an engine without a lease: it launches nothing until Lease says
@@ -75,12 +81,13 @@ func New(c Config) *Engine {
 	if c.Boot == nil {
 		c.Boot = scenarios.Boottime
 	}
+	c.Spread = cmp.Or(c.Spread, 5*time.Second)
 	return &Engine{
 		Config:  c,
 		wake:    make(chan struct{}, 1),
 		running: make(map[*Shopper]struct{}),
+		roster:  NewRoster(c.Plan, c.Spread),
 		held:    true,
-		last:    scenarios.Arrival{At: -1},
 	}
 }
 
@@ -89,22 +96,15 @@ func New(c Config) *Engine {
 // goroutine.
 func (e *Engine) Lease(l Lease) {
 	e.mu.Lock()
-	known, from := e.lease.Version, e.frontier
+	known := e.lease.Version
 	e.mu.Unlock()
-	fresh := l.Version > known
-	var s schedule
-	if fresh { // drawn outside the lock: launches go on meanwhile
-		s = newSchedule(e.Plan, l.Spans, from)
+	var drawn Drawn
+	if l.Version > known { // outside the lock: launches go on meanwhile
+		drawn = Draw(e.Plan, l.Version, known, l.Spans)
 	}
 
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if fresh && l.Version > e.lease.Version {
-		s.forward(e.last, e.frontier)
-		e.schedule = s
-	} else {
-		l.Version = e.lease.Version
-	}
 	if l.Stop < e.lease.Stop {
 		l.Stop, l.Why = e.lease.Stop, e.lease.Why
 	}
@@ -112,6 +112,8 @@ func (e *Engine) Lease(l Lease) {
 	if !l.Started {
 		l.Started, l.Clock = e.lease.Started, e.lease.Clock
 	}
+	l.Version = max(l.Version, e.lease.Version)
+	e.roster.Take(drawn, e.Boot()-l.Clock.Zero)
 	l.Spans = nil
 	e.lease = l
 	e.alarm()
@@ -160,17 +162,27 @@ func (e *Engine) dispatch() (due time.Duration, done bool) {
 		now := e.Boot()
 		e.hold(now >= e.lease.Deadline)
 		stop := e.lease.Stop
-		skips := e.abandon()
+		// Without spans it can't speak for any arrival; and who is told to leave at
+		// once has not launched what others may.
+		if e.lease.Version > 0 && (stop == scenarios.Drain || stop == scenarios.Cut) {
+			e.roster.Abandon(e.lease.Why)
+		}
+		news := e.roster.News()
 		e.mu.Unlock()
-		if len(skips) > 0 {
-			e.Emit(results.Mark{Frontier: e.Plan.Duration() + 1, Skips: skips})
+		if news {
+			e.mark()
 		}
 		if stop >= scenarios.Cut {
 			e.end()
 		}
 
 		e.mu.Lock()
-		left := e.live > 0 || e.schedule.next < len(e.schedule.arrivals)
+		if e.roster.News() { // spans came in between: a mark goes before what they bring
+			e.mu.Unlock()
+			continue
+		}
+		next, some := e.roster.When()
+		left := e.live > 0 || some
 		if !left && (e.lease.Stop == scenarios.Done || e.Alone && e.lease.Version > 0) {
 			e.mu.Unlock()
 			return 0, true
@@ -180,23 +192,18 @@ func (e *Engine) dispatch() (due time.Duration, done bool) {
 			return now + time.Hour, false // a lease wakes the dispatcher
 		}
 
-		at := now - e.lease.Clock.Zero
 		due = e.lease.Deadline
-		arrival, some := e.schedule.peek()
-		if some = some && e.lease.Started; some {
-			due = min(due, arrival.At+e.lease.Clock.Zero)
-		}
-		if some && arrival.At <= at {
-			e.schedule.next++
-			e.last = arrival
-			e.live++
+		if e.lease.Started {
 			clock := e.lease.Clock
-			e.mu.Unlock()
-			e.launch(arrival, clock)
-			continue
-		}
-		if e.lease.Started { // everything up to this instant has been launched
-			e.frontier = max(e.frontier, at+1)
+			if d, ok := e.roster.Next(now - clock.Zero); ok {
+				e.live++
+				e.mu.Unlock()
+				e.launch(d, clock)
+				continue
+			}
+			if some {
+				due = min(due, next+clock.Zero)
+			}
 		}
 		if s, ok := e.thinking.take(now); ok {
 			e.mu.Unlock()
@@ -251,19 +258,29 @@ func (e *Engine) hold(lapsed bool) {
 			s.cancel()
 		}
 	case !lapsed && (e.held || e.fire == nil) && !e.ending:
+		if e.fire != nil && e.lease.Started {
+			e.resume()
+		}
 		e.held = false
 		e.fire, e.cease = context.WithCancel(context.Background())
 	}
 }
 
-// abandon empties the schedule of an engine that was told to stop and returns
-// what was in it, to be counted as never started; e.mu is held.
-func (e *Engine) abandon() []results.Skip {
-	if e.lease.Stop < scenarios.Drain || e.lease.Version == 0 {
-		return nil // without spans it can't speak for any arrival
+// resume goes on after a lease that had run out: what was due meanwhile, the
+// fleet has made late. It is spread, or all of it would be sent at once. e.mu is
+// held.
+func (e *Engine) resume() {
+	now := e.Boot()
+	e.resumed = now
+	e.roster.Resume(now - e.lease.Clock.Zero)
+	var late []*Shopper
+	for len(e.thinking) > 0 && e.thinking[0].due < now {
+		late = append(late, heap.Pop(&e.thinking).(*Shopper))
 	}
-	e.frontier = e.Plan.Duration() + 1
-	return e.schedule.abandon(e.Plan, e.lease.Why)
+	for i, s := range late {
+		s.delay(now + e.Spread*time.Duration(i)/time.Duration(len(late)))
+		e.thinking.add(s)
+	}
 }
 
 // end cancels what is in flight and ends whoever thinks. It is idempotent.
@@ -284,13 +301,13 @@ func (e *Engine) end() {
 	}
 }
 
-// mark tells the frontier. The dispatcher alone launches, so every launch
-// before the frontier has been emitted when it does.
+// mark tells how far the roster is. The dispatcher alone launches, so every
+// launch before the frontier has been emitted when it does.
 func (e *Engine) mark() {
 	e.mu.Lock()
-	f := e.frontier
+	m := e.roster.Mark()
 	e.mu.Unlock()
-	e.Emit(results.Mark{Frontier: f})
+	e.Emit(m)
 }
 
 // alarm makes the dispatcher look again.

@@ -115,7 +115,7 @@ func newStand(t *testing.T, p Protocol, alone bool) *stand {
 func (s *stand) lease(version uint64, from, to int, deadline time.Duration, stop scenarios.Stop) {
 	var spans []scenarios.Span
 	for slot := from; slot < to; slot++ {
-		spans = append(spans, scenarios.Span{Slot: scenarios.Slot(slot), To: s.plan.Duration()})
+		spans = append(spans, scenarios.Span{Slot: scenarios.Slot(slot), To: s.plan.Duration(), Grant: version})
 	}
 	s.Lease(Lease{Version: version, Spans: spans, Deadline: deadline, Started: true, Stop: stop, Why: "test"})
 }
@@ -288,17 +288,25 @@ func TestLeaseEndsAndComesBack(t *testing.T) {
 		if launched, ended, _ := s.account(); launched != 200 || ended != 200 {
 			t.Errorf("launched %d, ended %d; want 200 each", launched, ended)
 		}
-		late := 0
-		for _, f := range of[results.Step](&s.diary) {
-			if f.Lag > 0 {
+		late, told := 0, 0
+		for _, l := range of[results.Launch](&s.diary) {
+			if l.Hole > 0 {
 				late++
-				if f.Lag > to-from {
-					t.Errorf("a lag of %v, the lease was gone for %v", f.Lag, to-from)
+				if l.At < from || l.At > to {
+					t.Errorf("a shopper of %v is late, the lease was gone from %v to %v", l.At, from, to)
 				}
 			}
 		}
-		if late == 0 {
-			t.Error("nothing was late: the gap is hidden")
+		for _, f := range of[results.Step](&s.diary) {
+			if f.Lag > 0 {
+				t.Errorf("a lag of %v is the generator's: the fleet made it", f.Lag)
+			}
+			if f.Held {
+				told++
+			}
+		}
+		if late == 0 || told == 0 {
+			t.Errorf("%d shoppers came late, %d were held: the gap is hidden", late, told)
 		}
 	})
 }
@@ -391,21 +399,38 @@ func TestMoreSpansInMidRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t, serve(time.Millisecond), false)
 		s.lease(1, 0, 100, time.Hour, scenarios.Go)
-		time.AfterFunc(10*time.Second, func() { s.lease(2, 0, scenarios.Slots, time.Hour, scenarios.Go) })
+		time.AfterFunc(10*time.Second, func() {
+			l := Lease{Version: 2, Deadline: time.Hour, Started: true}
+			for slot := range scenarios.Slots {
+				span := scenarios.Span{Slot: scenarios.Slot(slot), To: s.plan.Duration(), Grant: 1}
+				if slot >= 100 {
+					span.Grant, span.From, span.Attempt = 2, 6*time.Second, 1
+				}
+				l.Spans = append(l.Spans, span)
+			}
+			s.Lease(l)
+		})
 		time.AfterFunc(5*time.Minute, func() { s.lease(2, 0, 0, time.Hour, scenarios.Done) })
 		if err := s.Run(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		seen := map[[2]int]bool{}
+		seen, late := map[[2]int]bool{}, 0
 		for _, l := range of[results.Launch](&s.diary) {
 			id := [2]int{int(l.Slot), int(l.Number)}
 			if seen[id] {
 				t.Errorf("shopper %v came twice", id)
 			}
 			seen[id] = true
-			if l.Slot >= 100 && l.At < 10*time.Second-markEvery { // the frontier may be that old
-				t.Errorf("shopper %v of a slot granted at 10 s came for %v", id, l.At)
+			old := l.Slot >= 100 && l.At < 10*time.Second-markEvery // the frontier may be that old
+			if old && l.At < 6*time.Second || old && l.Hole == 0 || l.Hole > 0 && l.Slot < 100 {
+				t.Errorf("shopper %v came for %v, hole %d; slots from 100 were granted at 10 s, from 6 s on", id, l.At, l.Hole)
 			}
+			if l.Hole > 0 {
+				late++
+			}
+		}
+		if late < 10 {
+			t.Errorf("%d shoppers came late", late)
 		}
 		if len(seen) <= 100 {
 			t.Errorf("%d shoppers: the new slots brought none", len(seen))
@@ -470,7 +495,7 @@ func TestSpansHaveAnEnd(t *testing.T) {
 		s := newStand(t, serve(0), true)
 		var spans []scenarios.Span
 		for slot := range scenarios.Slots {
-			spans = append(spans, scenarios.Span{Slot: scenarios.Slot(slot), From: 2 * time.Second, To: 5 * time.Second})
+			spans = append(spans, scenarios.Span{Slot: scenarios.Slot(slot), From: 2 * time.Second, To: 5 * time.Second, Grant: 1})
 		}
 		s.Lease(Lease{Version: 1, Spans: spans, Deadline: time.Hour, Started: true})
 		if err := s.Run(t.Context()); err != nil {

@@ -106,7 +106,7 @@ func (x trial) run(t *testing.T, p *scenarios.Plan, dialer wire.Dialer, zero tim
 	})
 	lease := crowd.Lease{Version: 1, Deadline: time.Hour, Started: true}
 	for slot := range scenarios.Slots {
-		lease.Spans = append(lease.Spans, scenarios.Span{Slot: scenarios.Slot(slot), To: p.Duration()})
+		lease.Spans = append(lease.Spans, scenarios.Span{Slot: scenarios.Slot(slot), To: p.Duration(), Grant: 1})
 	}
 	e.Lease(lease)
 	if err := e.Run(t.Context()); err != nil {

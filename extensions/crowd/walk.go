@@ -12,10 +12,11 @@ import (
 )
 
 // launch lets a shopper arrive.
-func (e *Engine) launch(a scenarios.Arrival, clock scenarios.Clock) {
-	drawn := e.Plan.Shopper(a.ID)
-	s := &Shopper{Shopper: drawn, Header: e.Header(drawn, nil), journey: drawn.Walk(), due: a.At + clock.Zero}
-	e.Emit(results.Launch{Who: s.who(), At: a.At, Hash: drawn.Hash()})
+func (e *Engine) launch(d Due, clock scenarios.Clock) {
+	drawn := e.Plan.Shopper(d.ID)
+	drawn.Attempt = d.Attempt
+	s := &Shopper{Shopper: drawn, Header: e.Header(drawn, nil), journey: drawn.Walk(), due: d.When + clock.Zero, late: d.Hole > 0}
+	e.Emit(results.Launch{Who: s.who(), At: d.At, Hash: drawn.Hash(), Hole: d.Hole})
 	if !e.next(s, scenarios.Result{}) {
 		e.leave(s, false)
 		return
@@ -89,6 +90,9 @@ func (e *Engine) begin(s *Shopper) (context.Context, permit) {
 	case e.held || e.Boot() >= e.lease.Deadline:
 		return nil, wait
 	}
+	if s.due < e.resumed {
+		s.delay(e.Boot())
+	}
 	e.running[s] = struct{}{}
 	return e.fire, send
 }
@@ -114,7 +118,9 @@ func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 		Who: s.who(), Name: s.step.Kind.String(), Attempt: s.step.Attempt, Outcome: r.Outcome,
 		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens, Own: r.Own,
 		Answered: s.step.Kind == scenarios.Turn && r.Outcome == results.OK && !s.answered,
+		Late:     s.late, Held: s.held,
 	}
+	s.held = false
 	s.answered = s.answered || fact.Answered
 	if !r.FirstChunk.IsZero() {
 		fact.FirstChunk = r.FirstChunk.Sub(intended)
@@ -232,6 +238,7 @@ func (e *Engine) leave(s *Shopper, broken bool) {
 	e.Emit(results.End{
 		Who: s.who(), At: at, Outcome: end.Outcome, Duration: max(at-s.At, 0),
 		MeantToClaim: end.MeantToClaim, Claimed: end.Claimed, MeantToOrder: end.MeantToOrder, Ordered: end.Ordered,
+		Late: s.late,
 	})
 	e.mu.Lock()
 	e.live--
@@ -267,6 +274,13 @@ func (e *Engine) farewell(s *Shopper) {
 		}
 		leaver.Leave(s.conn, s, time.Now().Add(patienceLeaving))
 	}
+}
+
+// delay makes a shopper late: it goes on at a moment, from which its times
+// count.
+func (s *Shopper) delay(until time.Duration) {
+	s.held = s.held || !s.late
+	s.late, s.due = true, until
 }
 
 // who names the shopper and its cohort.

@@ -18,6 +18,7 @@ const (
 	kindLease
 	kindSnapshot
 	kindFault
+	kindHurry
 )
 
 var strict = func() cbor.DecMode {
@@ -48,6 +49,8 @@ func appendFrame(b []byte, frame any) ([]byte, error) {
 		kind = kindSnapshot
 	case Fault:
 		kind = kindFault
+	case Hurry:
+		kind = kindHurry
 	default:
 		return nil, fmt.Errorf("encode frame: %T is no frame", frame)
 	}
@@ -101,6 +104,8 @@ func decodeFrame(kind byte, body []byte) (any, error) {
 		return decodeAs[Snapshot](body)
 	case kindFault:
 		return decodeAs[Fault](body)
+	case kindHurry:
+		return decodeAs[Hurry](body)
 	}
 	return nil, fmt.Errorf("read frame: unknown kind %d", kind)
 }

@@ -2,7 +2,7 @@
 // descriptor. It knows no k6 and does not look into plans or snapshots.
 //
 // A frame is its length (4 bytes, big-endian), its kind (1 byte) and a CBOR
-// map. Setup and Lease go from worker to child, Snapshot and Fault from child
+// map. Setup, Lease and Hurry go from worker to child, Snapshot and Fault from child
 // to worker.
 //
 // End of file ends the child's fire at once, on every system: a worker that is
@@ -38,6 +38,10 @@ type Lease struct {
 	Stop    scenarios.Stop   `cbor:"8,keyasint"`           // sticky: a child obeys the greatest it has seen
 	Why     string           `cbor:"9,keyasint,omitempty"` // of the stop
 }
+
+// Hurry asks the child for a snapshot at once: the coordinator has news, and
+// only answers exchanges.
+type Hurry struct{}
 
 // Snapshot is what a child cut: bytes that its worker relays as they are.
 type Snapshot struct {
