@@ -16,6 +16,7 @@ type Campaign struct {
 	Data       map[string]Feed // by what they are files of: see Feeds
 	Factors    results.Factors // the campaign's own suggestion, 1 where it has none; flags override each
 	Target     Target
+	Expect     Expect
 	Limits     Limits
 	Thresholds []verdict.Threshold
 	Validity   verdict.Validity

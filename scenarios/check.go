@@ -45,6 +45,8 @@ func (c *Campaign) check() Faults {
 	k.feeds(c.Data)
 	k.factors(c)
 	k.target(&c.Target, c.Crowd.Journeys)
+	k.expected("expect.turn", c.Expect.Turn)
+	k.expected("expect.request", c.Expect.Request)
 	if l := c.Limits.Arrivals; l < 0 || l > maxRate {
 		k.fault("limits.arrivals", "", "must be between 0/s and %d/s", maxRate)
 	}
@@ -61,6 +63,13 @@ func (c *Campaign) check() Faults {
 func (k *checker) share(path string, v float64) {
 	if !(v >= 0 && v <= 1) {
 		k.fault(path, "", "must be between 0 and 1 (100%%), not %v", v)
+	}
+}
+
+// expected checks how long an answer is said to take.
+func (k *checker) expected(path string, d time.Duration) {
+	if d < 0 || d > maxThink {
+		k.fault(path, "", "must be between 0s and %v", maxThink)
 	}
 }
 

@@ -72,7 +72,7 @@ func (r *reader) place(path string) *token.Position {
 }
 
 func (r *reader) campaign(root field) *Campaign {
-	top := r.mapping(root, "name", "seed", "crowd", "data", "factors", "target", "limits", "thresholds", "validity")
+	top := r.mapping(root, "name", "seed", "crowd", "data", "factors", "target", "expect", "limits", "thresholds", "validity")
 	c := &Campaign{
 		Seed:     1,
 		Factors:  results.Factors{Scale: 1, Demand: 1, Compress: 1, Pace: 1},
@@ -91,6 +91,10 @@ func (r *reader) campaign(root field) *Campaign {
 	}
 
 	c.Target = r.target(top["target"])
+	expect := r.mapping(top["expect"], "turn", "request")
+	c.Expect = Expect{Turn: expectedTurn, Request: expectedRequest}
+	r.duration(expect["turn"], &c.Expect.Turn)
+	r.duration(expect["request"], &c.Expect.Request)
 	limits := r.mapping(top["limits"], "arrivals")
 	limit := unknownRate
 	r.rate(limits["arrivals"], &limit)

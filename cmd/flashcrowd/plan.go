@@ -16,27 +16,33 @@ import (
 func planCommand(w world) *cobra.Command {
 	var f planFlags
 	var asJSON bool
+	var workers int
 	c := &cobra.Command{
 		Use:   "plan CAMPAIGN",
-		Short: "Show what would be sent, and where to, without sending anything",
+		Short: "Show what would be sent, where to, and what it takes, without sending anything",
 		Args:  exactly(1, "one campaign ("+strings.Join(scenarios.Embedded(), ", ")+", or a path)"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			plan, err := f.plan(args[0])
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				return planJSON(w, plan)
+			if workers < 1 || workers > maxWorkers {
+				return usage(fmt.Errorf("--workers %d: 1 to %d on one machine", workers, maxWorkers))
 			}
-			return planText(w, plan)
+			flight := newPreflight(plan, workers)
+			if asJSON {
+				return planJSON(w, plan, flight)
+			}
+			return planText(w, plan, flight)
 		},
 	}
 	f.add(c.Flags())
+	c.Flags().IntVar(&workers, "workers", 1, "worker processes that would share the crowd")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
 
-func planText(w world, p *scenarios.Plan) error {
+func planText(w world, p *scenarios.Plan, flight preflight) error {
 	target := redactURL(p.Target.URL)
 	if target == "" {
 		target = "the built-in storefront, on loopback"
@@ -54,6 +60,9 @@ func planText(w world, p *scenarios.Plan) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if err := flight.print(w.Out); err != nil {
+		return err
+	}
 	fmt.Fprintln(w.Out, "\nmust hold")
 	for _, rule := range p.Campaign.Thresholds {
 		fmt.Fprintf(w.Out, "  %s\n", rule.Rule())
@@ -67,7 +76,7 @@ func planText(w world, p *scenarios.Plan) error {
 	return nil
 }
 
-func planJSON(w world, p *scenarios.Plan) error {
+func planJSON(w world, p *scenarios.Plan, flight preflight) error {
 	enc := json.NewEncoder(w.Out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(struct {
@@ -78,9 +87,41 @@ func planJSON(w world, p *scenarios.Plan) error {
 		Shoppers    uint64          `json:"planned_count"`
 		Duration    int64           `json:"duration_ns"`
 		Stages      []results.Stage `json:"stages"`
+		Demand      demand          `json:"demand"`
+		Machine     []need          `json:"machine"`
 		Warnings    []string        `json:"warnings"`
 	}{
 		p.Campaign.Name, p.Fingerprint(), redactURL(p.Target.URL), p.Factors, p.Shoppers,
-		int64(p.Duration()), p.Stages(), append([]string{}, p.Warnings()...),
+		int64(p.Duration()), p.Stages(), demandOf(flight.demand), flight.needs, append([]string{}, p.Warnings()...),
 	})
+}
+
+// demand is scenarios.Demand for tools.
+type demand struct {
+	ExpectTurn    int64     `json:"expect_turn_ns"`
+	ExpectRequest int64     `json:"expect_request_ns"`
+	Sampled       uint64    `json:"sampled_count"`
+	Requests      float64   `json:"requests_per_shopper"`
+	Visit         int64     `json:"visit_ns"`
+	Peak          traffic   `json:"peak"`
+	Stages        []traffic `json:"stages"`
+}
+
+type traffic struct {
+	Name     string  `json:"stage"`
+	Arrivals float64 `json:"arrivals_per_s"`
+	Requests float64 `json:"requests_per_s"`
+	Shoppers float64 `json:"shoppers_at_once"`
+	InFlight float64 `json:"requests_at_once"`
+	Streams  float64 `json:"streams_at_once"`
+}
+
+func demandOf(d scenarios.Demand) demand {
+	all := demand{
+		int64(d.Expect.Turn), int64(d.Expect.Request), d.Sampled, d.Requests, int64(d.Visit), traffic(d.Peak), nil,
+	}
+	for _, s := range d.Stages {
+		all.Stages = append(all.Stages, traffic(s))
+	}
+	return all
 }

@@ -75,8 +75,8 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	if err != nil {
 		return err
 	}
-	if f.workers < 1 || f.workers > 64 {
-		return usage(fmt.Errorf("--workers %d: 1 to 64 on one machine", f.workers))
+	if f.workers < 1 || f.workers > maxWorkers {
+		return usage(fmt.Errorf("--workers %d: 1 to %d on one machine", f.workers, maxWorkers))
 	}
 	keep, err := openJSON(w, f.json) // that it can't be written is found out now, not after the run
 	if err != nil {
@@ -86,6 +86,10 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	if plan.Target.URL == "" && !slices.ContainsFunc(storefront.Designs(), func(d storefront.Design) bool { return d.Name == f.design }) {
 		return usage(fmt.Errorf("--design %s: there is no such design\nhint: flashcrowd storefront --list", f.design))
 	}
+	for _, warning := range plan.Warnings() {
+		fmt.Fprintf(w.Talk, "warning: %s\n", warning)
+	}
+	newPreflight(plan, f.workers).warn(w.Talk, "warning: this machine may be too small: ")
 	id, dir, err := newRunFolder(f.runs, plan.Campaign.Name)
 	if err != nil {
 		return err
@@ -118,9 +122,6 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
 
-	for _, warning := range plan.Warnings() {
-		fmt.Fprintf(w.Talk, "warning: %s\n", warning)
-	}
 	began, unkept := lead(ctx, w, f, plan, about, kept, shop, dir, logs)
 	if !began {
 		return unkept

@@ -51,7 +51,12 @@ const secret = "sk-live-0123456789"
 
 func (x trial) plan(t *testing.T) *scenarios.Plan {
 	t.Helper()
-	c, err := scenarios.Parse("honest.yaml", []byte(strings.NewReplacer("LENGTH", x.length.String(), "RATE", x.rate).Replace(honest)))
+	return planned(t, strings.NewReplacer("LENGTH", x.length.String(), "RATE", x.rate).Replace(honest))
+}
+
+func planned(t *testing.T, campaign string) *scenarios.Plan {
+	t.Helper()
+	c, err := scenarios.Parse("honest.yaml", []byte(campaign))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,9 +100,24 @@ func (x trial) run(t *testing.T, p *scenarios.Plan, dialer wire.Dialer, zero tim
 		defer mu.Unlock()
 		recorder.Add(f)
 	}
+	walk(t, p, crowd.Protocols{Chat: chat.New(p.Target.Chat)}, dialer, zero, emit)
+	merger := results.NewMerger(results.About{Planned: p.Shoppers})
+	if _, err := merger.Add(recorder.Cut(1, p.Duration(), results.Health{})); err != nil {
+		t.Fatal(err)
+	}
+	run := merger.Run()
+	if n := run.Count(results.Requests, results.Tags{Outcome: "ok"}); n != p.Shoppers {
+		t.Fatalf("%d of %d were answered", n, p.Shoppers)
+	}
+	return run
+}
+
+// walk walks the whole crowd of a plan and hands out what happens.
+func walk(t *testing.T, p *scenarios.Plan, spoken crowd.Protocols, dialer wire.Dialer, zero time.Time, emit func(results.Fact)) {
+	t.Helper()
 	e := crowd.New(crowd.Config{
 		Plan: p, Dialer: dialer, Emit: emit,
-		Protocols: crowd.Protocols{Chat: chat.New(p.Target.Chat)},
+		Protocols: spoken,
 		Header: func(scenarios.Shopper, map[string]string) []byte {
 			return []byte("Authorization: Bearer " + secret + "\r\nX-Also: " + secret + "\r\n")
 		},
@@ -112,15 +132,6 @@ func (x trial) run(t *testing.T, p *scenarios.Plan, dialer wire.Dialer, zero tim
 	if err := e.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	merger := results.NewMerger(results.About{Planned: p.Shoppers})
-	if _, err := merger.Add(recorder.Cut(1, p.Duration(), results.Health{})); err != nil {
-		t.Fatal(err)
-	}
-	run := merger.Run()
-	if n := run.Count(results.Requests, results.Tags{Outcome: "ok"}); n != p.Shoppers {
-		t.Fatalf("%d of %d were answered", n, p.Shoppers)
-	}
-	return run
 }
 
 // waits lists, from the plan, how long each shopper waits beside its service

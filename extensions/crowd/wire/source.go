@@ -50,6 +50,9 @@ func ParseSources(list []string) (*Sources, error) {
 	return s, nil
 }
 
+// Len is how many addresses there are; 0 leaves the choice to the system.
+func (s *Sources) Len() int { return len(s.all) }
+
 // ours says whether connections can be made from an address: a UDP socket is
 // tied to it at both ends, which sends nothing.
 func ours(a netip.Addr) bool {
