@@ -45,7 +45,8 @@ type Crowd struct {
 	Personas []Weight `json:"personas"` // by persona name, in the campaign's order
 	Journeys []Weight `json:"journeys"` // by journey name
 	Think    Think    `json:"think"`
-	Turns    Spread   `json:"turns"` // of a conversation
+	Turns    Spread   `json:"turns"` // of a conversation; zero with a file of them
+	Words    Words    `json:"words,omitzero"`
 }
 
 // The arrival processes.

@@ -100,7 +100,7 @@ func (k *checker) crowd(c *Crowd) {
 	k.bursts(c)
 	k.weights("crowd.personas", "persona", c.Personas, Personas())
 	k.weights("crowd.journeys", "journey", c.Journeys, Journeys())
-	k.spread("crowd.turns", c.Turns, maxTurns)
+	k.words(c)
 	switch t := c.Think; {
 	case t.Median < 0 || t.Median > maxThink:
 		k.fault("crowd.think.median", "", "must be between 0s and %v", maxThink)

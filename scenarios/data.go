@@ -42,6 +42,7 @@ type Pin struct {
 // data are the open files of a plan.
 type data struct {
 	sheets  map[string]*sheet // by feed
+	words   *rowFile          // conversations; may be nil
 	userIDs bool              // users may have an id
 	told    sync.Once
 	broken  func(error)
@@ -196,6 +197,9 @@ func (c *Campaign) files() map[string]string {
 	for name, feed := range c.Data {
 		files[name] = feed.File
 	}
+	if name := c.Crowd.Words.File; name != "" {
+		files["words"] = name
+	}
 	return files
 }
 
@@ -239,6 +243,9 @@ func (p *Plan) Detach() error {
 	for _, t := range p.data.sheets {
 		faults = append(faults, t.file.Close())
 	}
+	if w := p.data.words; w != nil {
+		faults = append(faults, w.file.Close())
+	}
 	p.data = nil
 	return errors.Join(faults...)
 }
@@ -271,6 +278,11 @@ func (p *Plan) open(dir string) error {
 				name, c.Data[name].File, t.count, p.Shoppers, p.Shoppers-t.count))
 		}
 	}
+	if name := c.Crowd.Words.File; name != "" {
+		if d.words, err = openConversations(root, name); err != nil {
+			faults = append(faults, fmt.Errorf("crowd.words: %w", err))
+		}
+	}
 	users := d.sheets["users"]
 	d.userIDs = users != nil && (users.columns == nil || slices.Contains(users.columns, "id"))
 	p.data = d
@@ -285,6 +297,9 @@ func (d *data) pins() map[string]Pin {
 	pins := map[string]Pin{}
 	for name, t := range d.sheets {
 		pins[name] = t.pin()
+	}
+	if d.words != nil {
+		pins["words"] = d.words.pin()
 	}
 	return pins
 }

@@ -150,6 +150,7 @@ func plain() branch {
 	for path, raw := range map[string]string{
 		"name": "plain", "crowd.shoppers": "100", "crowd.stages[].name": "calm", "crowd.stages[].for": "30s", "crowd.stages[].rate": "1",
 		"crowd.think.median": "7s", "crowd.think.p90": "15s", "crowd.turns.median": "3", "crowd.turns.p90": "3",
+		"crowd.words.length.median": "30", "crowd.words.length.p90": "120",
 		"target.chat.protocol": "openai", "target.chat.model": "m",
 		"target.coupons.protocol": "wxpay-favor", "target.coupons.stock_id": "s",
 		"target.checkout.protocol": "ucp", "thresholds.turn_ttft[].threshold": "p(99)<9s",

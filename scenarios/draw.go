@@ -34,6 +34,9 @@ const (
 	forReinstall purpose = 12
 	forTurns     purpose = 13
 	forBurst     purpose = 14
+	forWords     purpose = 15
+	forLength    purpose = 16
+	forPadding   purpose = 17
 
 	forAddress purpose = 20
 )

@@ -122,7 +122,7 @@ func (r *reader) crowd(f field) Crowd {
 		Journeys: []Weight{{"order", 1}},
 		Turns:    Spread{3, 3}, // "usually 2-3 turns to payment"
 	}
-	fields := r.mapping(f, "shoppers", "arrivals", "stages", "personas", "journeys", "think", "turns")
+	fields := r.mapping(f, "shoppers", "arrivals", "stages", "personas", "journeys", "think", "turns", "words")
 	r.count(fields["shoppers"], &crowd.Shoppers)
 	arrivals := r.mapping(fields["arrivals"], "process", "cv", "every")
 	r.text(arrivals["process"], &crowd.Process)
@@ -140,6 +140,7 @@ func (r *reader) crowd(f field) Crowd {
 	r.duration(think["median"], &crowd.Think.Median)
 	r.duration(think["p90"], &crowd.Think.P90)
 	r.spread(fields["turns"], &crowd.Turns)
+	r.words(fields["words"], fields["turns"], &crowd)
 	return crowd
 }
 

@@ -83,6 +83,7 @@ func (f *rowFile) index(unit string, check func([]byte) (bool, error)) error {
 		f.end += int64(n)
 		return n, token, err
 	})
+	gap := false // what counts for nothing stands only at the end of a block
 	for n, at := 1, f.end; s.Scan(); n, at = n+1, f.end {
 		if len(s.Bytes()) == 0 {
 			continue
@@ -97,11 +98,13 @@ func (f *rowFile) index(unit string, check func([]byte) (bool, error)) error {
 			return fmt.Errorf("%s %d: %w", unit, n, err)
 		}
 		if !counts {
+			gap = true
 			continue
 		}
-		if b := len(f.blocks); b == 0 || at-f.blocks[b-1].at >= blockSize {
+		if b := len(f.blocks); gap || b == 0 || at-f.blocks[b-1].at >= blockSize {
 			f.blocks = append(f.blocks, block{f.count, at})
 		}
+		gap = false
 		f.count++
 	}
 	switch err := s.Err(); {

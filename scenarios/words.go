@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Catalogue lists what shoppers ask for and buy, in English. Prices are the
@@ -57,6 +59,9 @@ const (
 
 // turns returns how many exchanges the shopper's conversation has.
 func (s Shopper) turns() int {
+	if s.plan.Campaign.Crowd.Words.File != "" {
+		return max(1, len(s.conversation()))
+	}
 	return s.plan.Campaign.Crowd.Turns.quantile(s.plan.draws.unit(s.ID, 0, forTurns), maxTurns)
 }
 
@@ -100,7 +105,11 @@ var fullPrice = [languages][]string{
 
 // again returns a line as somebody says it who has said it before.
 func (s Shopper) again(line string) string {
-	return [languages]string{chinese: "再试一次：", english: "Try again: "}[s.language()] + line
+	spoken := english
+	if strings.ContainsFunc(line, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
+		spoken = chinese
+	}
+	return [languages]string{chinese: "再试一次：", english: "Try again: "}[spoken] + line
 }
 
 // language returns what the shopper speaks: four in five Chinese, as most of
@@ -139,10 +148,45 @@ func (s Shopper) item() Item {
 // say returns the shopper's line in a turn, from 0; beyond the last it repeats
 // the last.
 func (s Shopper) say(turn int) string {
+	if s.plan.Campaign.Crowd.Words.File != "" {
+		said := s.conversation()
+		if len(said) == 0 {
+			return ""
+		}
+		return said[min(turn, len(said)-1)]
+	}
 	turn = min(turn, s.turns()-1)
 	lines := s.lines(s.part(turn))
 	line := lines[s.plan.draws.below(len(lines), s.ID, turn, forPhrase)]
 	item := s.item()
 	line = strings.Replace(line, "{item}", item.Title, 1)
-	return strings.Replace(line, "{n}", strconv.Itoa(item.Quantity), 1)
+	line = strings.Replace(line, "{n}", strconv.Itoa(item.Quantity), 1)
+	return s.lengthened(line, turn)
+}
+
+// asides are what people say besides what they want.
+var asides = [languages][]string{
+	chinese: {"我在公司，前台可以代收。", "上次送来的时候有点洒了，这次请包好一点。", "孩子也要喝，所以不要太冰。", "我不太会用这个，麻烦你一步一步来。", "最好半个小时之内能到。", "如果没有就换一个差不多的。", "我朋友说你们这里有活动。", "地址还是原来那个，不用改。"},
+	english: {"I'm at the office and the front desk can take it.", "Last time some of it was spilled, so please have it packed well.", "It's for the children too, so not too cold.", "I haven't used this before, so one step at a time, please.", "Within half an hour would be best.", "If there is none, something like it will do.", "A friend told me that you have an offer.", "The address is the same as before."},
+}
+
+// lengthened returns a line with asides, cut to the length that is drawn for
+// it. It is never shorter than the line itself.
+func (s Shopper) lengthened(line string, turn int) string {
+	length := s.plan.Campaign.Crowd.Words.Length
+	if length == (Spread{}) {
+		return line
+	}
+	left := length.quantile(s.plan.draws.unit(s.ID, turn, forLength), maxLine) - utf8.RuneCountInString(line)
+	b := []byte(line)
+	for n := 0; left > 0; n++ {
+		all := asides[s.language()]
+		for _, r := range " " + all[s.plan.draws.below(len(all), s.ID, turn<<16|n, forPadding)] {
+			if left--; left < 0 {
+				break
+			}
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return string(b)
 }

@@ -57,11 +57,11 @@ func ucpRoute(step scenarios.Step) (method, path string) {
 // appendInstrument appends the body that pays, with a card that the handler of
 // a sandbox made a token of.
 func appendInstrument(b []byte, user string) []byte {
-	b = append(b, `{"payment":{"instruments":[{"id":"card_`...)
-	b = append(b, user...)
-	b = append(b, `","handler_id":"sandbox","type":"card","selected":true,"display":{"brand":"visa","last_digits":"4242"},"credential":{"type":"token","token":"tok_`...)
-	b = append(b, user...)
-	return append(b, `"}}]}}`...)
+	b = append(b, `{"payment":{"instruments":[{"id":`...)
+	b = gjson.AppendJSONString(b, "card_"+user)
+	b = append(b, `,"handler_id":"sandbox","type":"card","selected":true,"display":{"brand":"visa","last_digits":"4242"},"credential":{"type":"token","token":`...)
+	b = gjson.AppendJSONString(b, "tok_"+user)
+	return append(b, `}}]}}`...)
 }
 
 func appendLines(b []byte, item scenarios.Item) []byte {
@@ -143,11 +143,11 @@ func (u ucpJanuary) request(s *crowd.Shopper, step scenarios.Step) (method, path
 
 // appendPaymentData appends the body that pays.
 func appendPaymentData(b []byte, user string) []byte {
-	b = append(b, `{"payment_data":{"id":"card_`...)
-	b = append(b, user...)
-	b = append(b, `","handler_id":"sandbox","type":"card","brand":"visa","last_digits":"4242","credential":{"type":"token","token":"tok_`...)
-	b = append(b, user...)
-	return append(b, `"}}}`...)
+	b = append(b, `{"payment_data":{"id":`...)
+	b = gjson.AppendJSONString(b, "card_"+user)
+	b = append(b, `,"handler_id":"sandbox","type":"card","brand":"visa","last_digits":"4242","credential":{"type":"token","token":`...)
+	b = gjson.AppendJSONString(b, "tok_"+user)
+	return append(b, `}}}`...)
 }
 
 var (

@@ -28,7 +28,7 @@ func newTool(e scenarios.Endpoint) *Tool {
 
 // Do implements crowd.Protocol.
 func (t *Tool) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
-	a := t.client.Call(c, s, step, "claim_coupon", t.head, []byte(step.Key.String()), []byte(`","openid":"`+s.User.String()+`"}`))
+	a := t.client.Call(c, s, step, "claim_coupon", t.head, []byte(step.Key.String()), append(gjson.AppendJSONString([]byte(`","openid":`), s.UserID()), '}'))
 	if a.Content == nil {
 		return a.Result
 	}
