@@ -8,7 +8,7 @@ FUZZTIME ?= 60s
 BENCH    ?= .
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint golangci vuln fuzz bench bench-engine e2e k6
+.PHONY: help build test race lint golangci vuln fuzz bench bench-engine bench-memory bench-lag e2e k6
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ bench: ## the benchmarks of every package; BENCH=regexp chooses
 
 bench-engine: build ## orders per CPU-second of flashcrowd, plain k6 and wrk, each alone on one core (Linux; apt-get install wrk)
 	go run ./cmd/bench engine
+
+bench-memory: build ## memory of a shopper: thinking, pooled, in a stream; and of 100,000 (Linux)
+	go run ./cmd/bench memory
+
+bench-lag: build ## how late shoppers come when the generator's core is half busy (Linux)
+	go run ./cmd/bench lag
 
 e2e: ## whole runs through real child processes
 	go test -count=1 -v ./cmd/...

@@ -62,7 +62,7 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 	if err != nil {
 		return crowd.Config{}, err
 	}
-	return crowd.Config{Plan: p, Dialer: target, Protocols: spoken, Header: head.render}, nil
+	return crowd.Config{Plan: p, Dialer: target, Protocols: spoken, Header: head.render, Pooled: backend.Connections == scenarios.Pooled}, nil
 }
 
 // protocols makes what the campaign names. The names are checked when a

@@ -40,6 +40,7 @@ var (
 	ShoppersEnded    = &Metric{"shoppers_ended", Counter, "shoppers", "shoppers that ended, by how", "", []string{"stage", "outcome", "persona", "journey"}}
 	Requests         = &Metric{"requests", Counter, "requests", "requests sent, every attempt counted", "", []string{"stage", "step", "outcome"}}
 	Retries          = &Metric{"retries", Counter, "requests", "of the requests, those that repeat one: tried again, asked again, or tapped twice", "", []string{"stage", "step"}}
+	Connections      = &Metric{"connections", Counter, "connections", "connections to the target that were opened", "", []string{"stage"}}
 	OutputTokens     = &Metric{"output_tokens", Counter, "tokens", "tokens in streamed answers: the backend's own count, or one for each delta where it gives none", "", []string{"stage"}}
 	GeneratorFaults  = &Metric{"generator_faults", Counter, "requests", "requests that failed because the generator's own machine ran out of ports, open files or memory", "", []string{"stage"}}
 	Asked            = &Metric{"asked", Counter, "shoppers", "shoppers whose first chat turn was answered", "", []string{"stage"}}
@@ -55,7 +56,7 @@ var (
 func Catalogue() []*Metric {
 	return []*Metric{
 		StepDuration, StepServiceTime, TurnTTFT, TurnFirstChunk, TurnTPOT, ScheduleLag, JourneyDuration, LateResponse,
-		ShoppersLaunched, ShoppersLate, ShoppersEnded, Requests, Retries, GeneratorFaults, OutputTokens, Asked, Coupons, Orders,
+		ShoppersLaunched, ShoppersLate, ShoppersEnded, Requests, Retries, Connections, GeneratorFaults, OutputTokens, Asked, Coupons, Orders,
 		OrderSuccess, ClaimSuccess, RequestSuccess,
 	}
 }

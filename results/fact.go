@@ -58,6 +58,7 @@ type Step struct {
 	PerToken   time.Duration // 0 unless there were at least two tokens
 	Tokens     int
 	Answered   bool // the shopper's first turn was answered by this step
+	Opened     int  // connections that were opened for it
 	Own        bool // it failed for want of this machine's own resources
 	Late       bool // the fleet made this shopper late: its times count from its relaunch
 	Held       bool // it became late by this step, which a lapsed lease held back
@@ -165,6 +166,9 @@ func (f Step) Observe(emit func(*Metric, Tags, int64)) {
 	}
 	if f.Answered {
 		emit(Asked, stage, 1)
+	}
+	if f.Opened > 0 {
+		emit(Connections, stage, int64(f.Opened))
 	}
 	if f.Own {
 		emit(GeneratorFaults, stage, 1)

@@ -25,6 +25,7 @@ type Connection struct {
 	Source        []string `json:"source,omitempty"`         // addresses and prefixes to dial from, of which a worker uses those it has
 	ClientAddress string   `json:"client_address,omitempty"` // header that carries Shopper.Address; empty: none
 	StressHeader  string   `json:"stress_header,omitempty"`  // header that carries the run's id; empty: DefaultStressHeader
+	Connections   string   `json:"connections,omitempty"`    // Pooled; empty: each shopper has its own
 }
 
 // HTTP2 is the version that Connection.HTTP names: over TLS it is agreed on by
@@ -34,6 +35,13 @@ const HTTP2 = "2"
 // DefaultStressHeader is the header that tells a backend which requests are a
 // run's.
 const DefaultStressHeader = "X-Flashcrowd-Run"
+
+// Pooled connections are shared by all shoppers of a worker, as behind a
+// gateway; without, each shopper has its own, as phones do.
+const (
+	Pooled   = "pooled"
+	unpooled = "per-shopper"
+)
 
 // TLS is what an https target needs beyond the system's authorities. A PEM text
 // is a certificate chain, or ${NAME} for one that the worker's environment has.
@@ -134,7 +142,7 @@ func beside(folder string) func(name string) (string, error) {
 }
 
 // connectionKeys are the keys of target that a Connection is read from.
-var connectionKeys = []string{"http", "tls", "source", "client_address", "stress_header"}
+var connectionKeys = []string{"http", "tls", "source", "client_address", "stress_header", "connections"}
 
 func (r *reader) connection(fields map[string]field) Connection {
 	var c Connection
@@ -168,6 +176,9 @@ func (r *reader) connection(fields map[string]field) Connection {
 	}
 	r.text(fields["client_address"], &c.ClientAddress)
 	r.text(fields["stress_header"], &c.StressHeader)
+	if r.text(fields["connections"], &c.Connections); c.Connections == unpooled {
+		c.Connections = ""
+	}
 	if c.StressHeader == DefaultStressHeader {
 		c.StressHeader = "" // the same meaning, the same form
 	}
@@ -230,6 +241,9 @@ func (k *checker) connection(t *Target) {
 	}
 	if s := t.TLS.ServerName; s != "" && (len(s) > 253 || !isToken(s)) {
 		k.fault(path+"tls.server_name", "shop.example", "%q is not a host name", clip(s, 60))
+	}
+	if c := t.Connections; c != "" && c != Pooled {
+		k.fault(path+"connections", didYouMean(c, []string{unpooled, Pooled}), "must be %s or %s, not %q", unpooled, Pooled, clip(c, 60))
 	}
 	k.sources(path+"source", t.Source)
 	for _, h := range [][2]string{{"client_address", t.ClientAddress}, {"stress_header", t.StressHeader}} {

@@ -56,6 +56,7 @@ func TestConnection(t *testing.T) {
   source: [127.0.1.0/28, 10.0.0.7]
   client_address: X-Forwarded-For
   stress_header: X-Load-Test
+  connections: pooled
 `),
 	} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
@@ -70,6 +71,7 @@ func TestConnection(t *testing.T) {
 		HTTP:   HTTP2,
 		TLS:    TLS{CA: cert, Cert: "${CERT}", Key: "${KEY}", ServerName: "shop.internal", Cold: true},
 		Source: []string{"127.0.1.0/28", "10.0.0.7"}, ClientAddress: "X-Forwarded-For", StressHeader: "X-Load-Test",
+		Connections: Pooled,
 	}
 	if fmt.Sprint(c.Target.Connection) != fmt.Sprint(want) {
 		t.Errorf("got %+v", c.Target.Connection)
@@ -119,6 +121,7 @@ func TestConnection(t *testing.T) {
 		{"  client_address: x-flashcrowd-run\n", "target.client_address: is the stress tag's header"},
 		{"  client_address: authorization\n", "target.client_address: authorization has another value in headers"},
 		{"  stress_header: Idempotency-Key\n", "target.stress_header: Idempotency-Key is set by the protocol"},
+		{"  connections: shared\n", `target.connections: must be per-shopper or pooled, not "shared"`},
 		{"  stress_header: User-Agent\n", "target.stress_header: User-Agent is set by the protocol"},
 	} {
 		_, err := parseWith("f", []byte(connected(test.keys)), beside(folder))

@@ -12,7 +12,7 @@ import (
 // The journey that is measured is the one that the figures are said to be of.
 func TestJourney(t *testing.T) {
 	var b bytes.Buffer
-	if err := campaign.Execute(&b, crowd{For: "10s", Rate: 3}); err != nil {
+	if err := campaign.Execute(&b, crowd{For: 10 * time.Second, Rate: 3}); err != nil {
 		t.Fatal(err)
 	}
 	c, err := scenarios.Parse("journey.yaml", b.Bytes())

@@ -94,7 +94,7 @@ var clients = []struct {
 
 // flashcrowd runs the engine: the whole k6 child of a worker.
 func (b *bench) flashcrowd(ctx context.Context, target string) (float64, time.Duration, error) {
-	c := crowd{For: strconv.Itoa(max(1, b.orders/engineRate)) + "s", Rate: min(engineRate, b.orders)}
+	c := crowd{For: time.Duration(max(1, b.orders/engineRate)) * time.Second, Rate: min(engineRate, b.orders)}
 	r, used, err := b.crowd(ctx, target, c, nil)
 	return float64(r.Orders.Promised), used.cpu, err
 }
@@ -172,7 +172,7 @@ func (b *bench) record(ctx context.Context, target string) (files []string, err 
 	server := &http.Server{Handler: proxy}
 	go server.Serve(l)
 	defer server.Close()
-	if _, _, err := b.crowd(ctx, "http://"+l.Addr().String(), crowd{For: "1s", Rate: 1}, nil); err != nil {
+	if _, _, err := b.crowd(ctx, "http://"+l.Addr().String(), crowd{For: time.Second, Rate: 1}, nil); err != nil {
 		return nil, err
 	}
 	mu.Lock()

@@ -1,7 +1,7 @@
 // Command bench measures flashcrowd itself: what an order costs the machine
-// that sends it.
+// that sends it, what a shopper costs in memory, and how late a shopper comes.
 //
-//	go run ./cmd/bench [flags] engine
+//	go run ./cmd/bench [flags] engine|memory|lag
 //
 // Each client is the real program in processes of its own, alone on one core,
 // against the null storefront on the other. What is counted is what the system
@@ -46,9 +46,9 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds, of which the medians count")
 	flag.IntVar(&b.orders, "orders", 20_000, "engine: orders of one round of flashcrowd")
 	flag.Parse()
-	measure := map[string]func(context.Context) error{"engine": b.engine}[flag.Arg(0)]
+	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag}[flag.Arg(0)]
 	if measure == nil || flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [flags] engine")
+		fmt.Fprintln(os.Stderr, "usage: bench [flags] engine|memory|lag")
 		flag.PrintDefaults()
 		os.Exit(2)
 	}

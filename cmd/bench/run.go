@@ -19,10 +19,11 @@ var campaign = template.Must(template.New("journey").Parse(journeyYAML))
 
 // A crowd is what flashcrowd is given to run.
 type crowd struct {
-	For         string // of arrivals
-	Rate        int    // shoppers a second
-	Think       string // the same for all; empty: nobody thinks
-	Connections string // empty: as a campaign has it by default
+	For    time.Duration // of arrivals
+	Rate   int           // shoppers a second
+	Turns  int           // 0: four
+	Think  time.Duration // the same for all; 0: nobody thinks
+	Pooled bool
 }
 
 // report is what is needed of a run's JSON.
@@ -34,9 +35,24 @@ type report struct {
 		Planned int            `json:"planned"`
 		Ended   map[string]int `json:"ended"`
 	} `json:"shoppers"`
+	Seconds []struct {
+		Launched int `json:"launched_count"`
+		Ended    int `json:"ended_count"`
+	} `json:"seconds"`
 	Metrics map[string]struct {
 		Values map[string]float64 `json:"values"`
 	} `json:"metrics"`
+}
+
+// live returns the most shoppers who were there at once.
+func (r report) live() (most int) {
+	now := 0
+	for _, s := range r.Seconds {
+		now += s.Launched
+		most = max(most, now)
+		now -= s.Ended
+	}
+	return most
 }
 
 // watchEvery is how often a child is looked at; what it uses after the last

@@ -80,6 +80,7 @@ type Shopper struct {
 	due      time.Duration  // its intended time, on the engine's clock
 	conn     *wire.Conn
 	device   wire.Device // what it connects with
+	opened   int         // connections, for the step that is running
 	before   []string    // secrets that it had taken before this step, for evidence to hide
 	answered bool        // its first turn was answered
 	promised promised

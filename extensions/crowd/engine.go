@@ -12,12 +12,13 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// Config is what an engine needs. All of it is required but Boot, Spread and
-// Alone.
+// Config is what an engine needs. All of it is required but Pooled, Boot, Spread
+// and Alone.
 type Config struct {
 	Plan      *scenarios.Plan
 	Dialer    wire.Dialer
 	Protocols Protocols
+	Pooled    bool // shoppers share connections: see gateway
 
 	// Header returns the request head lines of a shopper who took these values
 	// when it logged in; see wire.Request.
@@ -58,6 +59,7 @@ const markEvery = 100 * time.Millisecond
 type Engine struct {
 	Config
 	evidence evidence
+	gateway  gateway
 
 	wake  chan struct{} // something changed before the dispatcher's alarm
 	steps sync.WaitGroup
@@ -125,6 +127,7 @@ func (e *Engine) Lease(l Lease) {
 func (e *Engine) Run(ctx context.Context) error {
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
+	defer e.gateway.close()
 	defer e.steps.Wait()
 	e.steps.Add(1)
 	over := make(chan struct{})

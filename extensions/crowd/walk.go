@@ -101,6 +101,7 @@ func (e *Engine) begin(s *Shopper) (context.Context, permit) {
 // the end of the answer, from which the next step's think time counts.
 func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 	start, lag := time.Now(), max(e.Boot()-s.due, 0)
+	s.opened = 0
 	r := e.attempt(fire, s, start)
 	r.Start = start
 	if r.End.Before(start) {
@@ -116,7 +117,8 @@ func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 	s.due += r.End.Sub(intended)
 	fact := results.Step{
 		Who: s.who(), Name: s.step.Kind.String(), Attempt: s.step.Attempt, Outcome: r.Outcome,
-		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens, Own: r.Own,
+		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens,
+		Opened: s.opened, Own: r.Own,
 		Answered: s.step.Kind == scenarios.Turn && r.Outcome == results.OK && !s.answered,
 		Late:     s.late, Held: s.held,
 	}
@@ -138,9 +140,7 @@ func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 	if p, ok := promise(s, r, fact.At); ok && s.news(p) {
 		e.Emit(p)
 	}
-	if s.conn != nil {
-		s.conn.Rest()
-	}
+	e.rest(s)
 	return r
 }
 
@@ -171,16 +171,13 @@ const mostRequests = 8
 
 // request sends one request, on the shopper's connection if that is fit for it.
 func (e *Engine) request(fire context.Context, s *Shopper, start time.Time) scenarios.Result {
-	if s.conn != nil && !s.conn.Reusable() {
-		e.hangUp(s)
-	}
-	if s.conn == nil {
+	if !e.reuse(s) {
 		patience := s.step.Answer
 		if s.step.FirstToken > 0 {
 			patience = s.step.FirstToken
 		}
 		dial, cancel := context.WithDeadline(fire, start.Add(patience))
-		conn, err := e.Dialer.Dial(dial, &s.device)
+		conn, err := e.Dialer.Dial(dial, e.device(s))
 		cancel()
 		if err != nil {
 			var why *wire.Error
@@ -191,9 +188,8 @@ func (e *Engine) request(fire context.Context, s *Shopper, start time.Time) scen
 			}
 			return r
 		}
-		e.mu.Lock()
-		s.conn = conn
-		e.mu.Unlock()
+		s.opened++
+		e.connect(s, conn)
 	}
 	if fire.Err() != nil || !e.mayFire() { // ended while dialling, before there was a connection to cancel
 		return scenarios.Result{Outcome: results.Canceled, Why: "stopped", Unsent: true, End: time.Now()}
@@ -263,13 +259,14 @@ func (e *Engine) farewell(s *Shopper) {
 	e.mu.Unlock()
 	defer func() {
 		_ = recover() // as in attempt; nobody asks what became of it
+		e.rest(s)
 		e.mu.Lock()
 		delete(e.running, s)
 		e.mu.Unlock()
 	}()
 	for _, p := range []Protocol{e.Protocols.Coupons, e.Protocols.Checkout} {
 		leaver, ok := p.(Leaver)
-		if !ok || s.conn == nil || !s.conn.Reusable() || !e.mayFire() {
+		if !ok || !e.mayFire() || !e.reuse(s) {
 			continue
 		}
 		leaver.Leave(s.conn, s, time.Now().Add(patienceLeaving))
@@ -293,16 +290,5 @@ func (s *Shopper) who() results.Who {
 func (s *Shopper) cancel() {
 	if s.conn != nil {
 		s.conn.Cancel()
-	}
-}
-
-// hangUp closes the shopper's connection.
-func (e *Engine) hangUp(s *Shopper) {
-	e.mu.Lock()
-	conn := s.conn
-	s.conn = nil
-	e.mu.Unlock()
-	if conn != nil {
-		conn.Close()
 	}
 }

@@ -159,7 +159,7 @@ func (c *Conn) Target() (host, path string) { return c.target.host, c.target.pat
 // Reusable says whether another request may be sent: the last answer was read
 // to its end and allows it, and the other side has not closed meanwhile.
 func (c *Conn) Reusable() bool {
-	if c.dirty || c.cancel.Load() {
+	if c.Spent() {
 		return false
 	}
 	if h, ok := c.raw.(*http2Conn); ok {
@@ -167,6 +167,11 @@ func (c *Conn) Reusable() bool {
 	}
 	return !c.used || !closedByPeer(c.raw)
 }
+
+// Spent says that the connection takes no other request, as far as can be told
+// without looking at it: its last answer forbids it or was not read to its end,
+// or it was canceled.
+func (c *Conn) Spent() bool { return c.dirty || c.cancel.Load() }
 
 // Rest gives the buffers back. Whatever the last response gave out is invalid.
 func (c *Conn) Rest() {

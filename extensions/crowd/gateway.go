@@ -1,0 +1,109 @@
+package crowd
+
+import (
+	"sync"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+)
+
+// A gateway is the connections that shoppers share, where they do: each is taken
+// for a step and given back after it. The last one given back is taken first, so
+// that no more are kept in use than are needed at once. What a backend knows a
+// shopper by is in its requests, never in the connection.
+type gateway struct {
+	device wire.Device // its TLS session, resumed by each connection
+
+	mu   sync.Mutex
+	idle []*wire.Conn
+}
+
+// take returns an idle connection, nil when there is none. It may have died
+// meanwhile.
+func (g *gateway) take() *wire.Conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	last := len(g.idle) - 1
+	if last < 0 {
+		return nil
+	}
+	c := g.idle[last]
+	g.idle[last], g.idle = nil, g.idle[:last]
+	return c
+}
+
+// give takes a connection back.
+func (g *gateway) give(c *wire.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.idle = append(g.idle, c)
+}
+
+// close closes what is idle.
+func (g *gateway) close() {
+	for c := g.take(); c != nil; c = g.take() {
+		c.Close()
+	}
+}
+
+// device returns what a shopper connects with.
+func (e *Engine) device(s *Shopper) *wire.Device {
+	if e.Pooled {
+		return &e.gateway.device
+	}
+	return &s.device
+}
+
+// reuse gets the shopper a connection that is open already, and says whether
+// there was one.
+func (e *Engine) reuse(s *Shopper) bool {
+	if s.conn != nil {
+		if s.conn.Reusable() {
+			return true
+		}
+		e.hangUp(s)
+	}
+	if !e.Pooled {
+		return false
+	}
+	for c := e.gateway.take(); c != nil; c = e.gateway.take() {
+		if c.Reusable() {
+			e.connect(s, c)
+			return true
+		}
+		c.Close()
+	}
+	return false
+}
+
+// rest is after a step: the connection gives its buffers back, and goes back
+// itself if it is a shared one.
+func (e *Engine) rest(s *Shopper) {
+	if s.conn == nil {
+		return
+	}
+	s.conn.Rest()
+	if !e.Pooled {
+		return
+	}
+	if s.conn.Spent() {
+		e.hangUp(s)
+		return
+	}
+	e.gateway.give(e.connect(s, nil))
+}
+
+// connect gives the shopper a connection, or nil, and returns the one it had.
+// Who cancels a shopper may be looking.
+func (e *Engine) connect(s *Shopper, c *wire.Conn) (had *wire.Conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	had, s.conn = s.conn, c
+	return had
+}
+
+// hangUp closes the shopper's connection.
+func (e *Engine) hangUp(s *Shopper) {
+	if c := e.connect(s, nil); c != nil {
+		c.Close()
+	}
+}
