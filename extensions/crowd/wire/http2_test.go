@@ -183,7 +183,8 @@ func TestHTTP2IsNotSpoken(t *testing.T) {
 type peer2 struct {
 	*http2.Framer
 	net.Conn
-	stream uint32 // of the request
+	stream uint32        // of the request
+	gone   chan struct{} // closed when the other side has hung up
 }
 
 // head sends a response's head, and its end if last is set.
@@ -236,9 +237,9 @@ func framed(t *testing.T, serve func(*peer2)) (*Conn, *atomic.Int32) {
 				requests.Add(1)
 			}
 		}
-		rest := make(chan struct{})
+		p.gone = make(chan struct{})
 		go func() {
-			defer close(rest)
+			defer close(p.gone)
 			for {
 				f, err := p.ReadFrame()
 				if err != nil {
@@ -251,7 +252,7 @@ func framed(t *testing.T, serve func(*peer2)) (*Conn, *atomic.Int32) {
 		}()
 		serve(p)
 		conn.Close()
-		<-rest
+		<-p.gone
 	}()
 	target, err := NewTarget(Config{URL: "http://" + l.Addr().String(), HTTP2: true})
 	if err != nil {
@@ -366,6 +367,10 @@ func TestHTTP2Answers(t *testing.T) {
 		{"HTTP/1.1", func(p *peer2) { io.WriteString(p.Conn, "HTTP/1.1 400 Bad Request\r\n\r\n"); p.wait() }, Malformed, false},
 		{"a frame of a stream that is none", func(p *peer2) { p.WriteData(7, false, []byte("x")); p.wait() }, Malformed, false},
 		{"a window that overflows", func(p *peer2) { p.WriteWindowUpdate(0, 1<<31-1); p.WriteWindowUpdate(0, 1<<31-1); p.wait() }, Malformed, false},
+		{"half a head", func(p *peer2) {
+			p.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: block(ok, "200")})
+			<-p.gone
+		}, TimedOut, false},
 		{"nothing", func(p *peer2) { p.wait() }, TimedOut, false},
 		{"settings without end", func(p *peer2) { until(func() error { return p.WriteSettings() }) }, TimedOut, false},
 		{"pings without end", func(p *peer2) { until(func() error { return p.WritePing(false, [8]byte{}) }) }, TimedOut, false},
@@ -447,29 +452,4 @@ func TestHTTP2Cancel(t *testing.T) {
 			}
 		})
 	}
-}
-
-// The peer stops reading: a large request that can't be sent ends by patience,
-// and so does one whose answer has begun.
-func TestHTTP2UnreadRequest(t *testing.T) {
-	before := runtime.NumGoroutine()
-	target := shop2(t, false, func(w http.ResponseWriter, r *http.Request) {
-		w.(http.Flusher).Flush() // and the body is never looked at
-		<-r.Context().Done()
-	})
-	idle := runtime.NumGoroutine()
-	c, err := target.Dial(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	r, err := c.Do(&Request{Method: "POST", Path: "/", Body: [][]byte{make([]byte, 32<<20)}, Deadline: now.Add(300 * time.Millisecond)})
-	if err == nil {
-		_, err = r.ReadAll(9)
-	}
-	if k := kind(t, err); k != TimedOut || time.Since(now) > 5*time.Second {
-		t.Errorf("got %v after %v", err, time.Since(now))
-	}
-	c.Close()
-	settles(t, max(before, idle))
 }

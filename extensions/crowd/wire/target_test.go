@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -145,10 +146,12 @@ func TestHandshakeTimesOut(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	resumed := make(chan bool, 8)
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		resumed <- r.TLS.DidResume
 		http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
 	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // somebody will not trust it
+	server.StartTLS()
 	defer server.Close()
 	target, err := NewTarget(Config{URL: server.URL})
 	if err != nil {
