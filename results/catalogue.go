@@ -25,13 +25,14 @@ type Metric struct {
 // drawn think time for the others) or the actual send. The difference is the
 // schedule lag, which is the generator's own and never the backend's.
 var (
-	StepDuration    = &Metric{"step_duration", Trend, "s", "response time of a step: from its intended time to the last byte of the answer", "", []string{"stage", "step", "outcome"}}
-	StepServiceTime = &Metric{"step_service_time", Trend, "s", "service time of a step: from the actual send, dialling included, to the last byte of the answer", "", []string{"stage", "step", "outcome"}}
-	TurnTTFT        = &Metric{"turn_ttft", Trend, "s", "time to first token: from a turn's intended time to the first delta with content or tool arguments", "", []string{"stage"}}
-	TurnFirstChunk  = &Metric{"turn_first_chunk", Trend, "s", "from a turn's intended time to the first chunk of any kind", "", []string{"stage"}}
-	TurnTPOT        = &Metric{"turn_tpot", Trend, "s", "time per output token: first to last token, divided by the tokens after the first", "", []string{"stage"}}
-	ScheduleLag     = &Metric{"schedule_lag", Trend, "s", "the generator's own delay: from a step's intended time to its actual start", "", []string{"stage"}}
-	JourneyDuration = &Metric{"journey_duration", Trend, "s", "from a shopper's arrival to its end, think times included", "", []string{"stage", "outcome"}}
+	StepDuration       = &Metric{"step_duration", Trend, "s", "response time of a step: from its intended time to the last byte of the answer", "", []string{"stage", "step", "outcome"}}
+	StepServiceTime    = &Metric{"step_service_time", Trend, "s", "service time of a step: from the actual send, dialling included, to the last byte of the answer", "", []string{"stage", "step", "outcome"}}
+	TurnTTFT           = &Metric{"turn_ttft", Trend, "s", "time to first token: from a turn's intended time to the first delta with content or of a tool call; reasoning does not count", "", []string{"stage"}}
+	TurnFirstChunk     = &Metric{"turn_first_chunk", Trend, "s", "from a turn's intended time to the first chunk of any kind", "", []string{"stage"}}
+	TurnFirstReasoning = &Metric{"turn_first_reasoning", Trend, "s", "from a turn's intended time to the first delta of reasoning, of models that show it", "", []string{"stage"}}
+	TurnTPOT           = &Metric{"turn_tpot", Trend, "s", "time per output token: first to last token, divided by the tokens after the first; reasoning is in neither", "", []string{"stage"}}
+	ScheduleLag        = &Metric{"schedule_lag", Trend, "s", "the generator's own delay: from a step's intended time to its actual start", "", []string{"stage"}}
+	JourneyDuration    = &Metric{"journey_duration", Trend, "s", "from a shopper's arrival to its end, think times included", "", []string{"stage", "outcome"}}
 
 	LateResponse = &Metric{"late_response", Trend, "s", "response time of a step of a shopper whom the fleet itself made late: from when the fleet let it go on to the last byte", "", []string{"stage", "step", "outcome"}}
 
@@ -41,7 +42,8 @@ var (
 	Requests         = &Metric{"requests", Counter, "requests", "requests sent, every attempt counted", "", []string{"stage", "step", "outcome"}}
 	Retries          = &Metric{"retries", Counter, "requests", "of the requests, those that repeat one: tried again, asked again, or tapped twice", "", []string{"stage", "step"}}
 	Connections      = &Metric{"connections", Counter, "connections", "connections to the target that were opened", "", []string{"stage"}}
-	OutputTokens     = &Metric{"output_tokens", Counter, "tokens", "tokens in streamed answers: the backend's own count, or one for each delta where it gives none", "", []string{"stage"}}
+	OutputTokens     = &Metric{"output_tokens", Counter, "tokens", "tokens in streamed answers, without reasoning: the backend's own count, or one for each delta where it gives none", "", []string{"stage"}}
+	ReasoningTokens  = &Metric{"reasoning_tokens", Counter, "tokens", "tokens of reasoning in streamed answers: the backend's own count, shown or not, or one for each delta where it gives none", "", []string{"stage"}}
 	GeneratorFaults  = &Metric{"generator_faults", Counter, "requests", "requests that failed because the generator's own machine ran out of ports, open files or memory", "", []string{"stage"}}
 	Asked            = &Metric{"asked", Counter, "shoppers", "shoppers whose first chat turn was answered", "", []string{"stage"}}
 	Coupons          = &Metric{"coupons", Counter, "coupons", "coupons that shoppers were promised", "", []string{"stage"}}
@@ -55,8 +57,8 @@ var (
 // Catalogue lists every metric in the order reports show them.
 func Catalogue() []*Metric {
 	return []*Metric{
-		StepDuration, StepServiceTime, TurnTTFT, TurnFirstChunk, TurnTPOT, ScheduleLag, JourneyDuration, LateResponse,
-		ShoppersLaunched, ShoppersLate, ShoppersEnded, Requests, Retries, Connections, GeneratorFaults, OutputTokens, Asked, Coupons, Orders,
+		StepDuration, StepServiceTime, TurnTTFT, TurnFirstChunk, TurnFirstReasoning, TurnTPOT, ScheduleLag, JourneyDuration, LateResponse,
+		ShoppersLaunched, ShoppersLate, ShoppersEnded, Requests, Retries, Connections, GeneratorFaults, OutputTokens, ReasoningTokens, Asked, Coupons, Orders,
 		OrderSuccess, ClaimSuccess, RequestSuccess,
 	}
 }

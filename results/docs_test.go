@@ -140,7 +140,7 @@ func measured(t *testing.T) *results.Run {
 	who := results.Who{Stage: "noon", Persona: "patient", Journey: "order"}
 	for _, f := range []results.Fact{
 		results.Launch{Who: who},
-		results.Step{Who: who, Name: "turn", Outcome: results.OK, Response: 3, Service: 2, FirstChunk: 1, FirstToken: 1, PerToken: 1, Tokens: 2, Answered: true},
+		results.Step{Who: who, Name: "turn", Outcome: results.OK, Response: 3, Service: 2, FirstChunk: 1, Reasoning: 1, FirstToken: 1, PerToken: 1, Tokens: 2, Thoughts: 1, Answered: true},
 		results.Step{Who: who, Name: "claim", Outcome: results.Rejected, Example: &results.Example{Stage: "noon", Why: "sold out"}},
 		results.Promise{Who: who, Kind: results.OrderPromise, Known: true},
 		results.Promise{Who: who, Kind: results.CouponPromise, Known: true},

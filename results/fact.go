@@ -54,14 +54,16 @@ type Step struct {
 	Response   time.Duration // intended → last byte
 	Service    time.Duration // actual start → last byte
 	FirstChunk time.Duration // intended → first chunk of any kind; 0 if none came
+	Reasoning  time.Duration // intended → first reasoning; 0 if none came
 	FirstToken time.Duration // intended → first content; 0 if none came
 	PerToken   time.Duration // 0 unless there were at least two tokens
-	Tokens     int
-	Answered   bool // the shopper's first turn was answered by this step
-	Opened     int  // connections that were opened for it
-	Own        bool // it failed for want of this machine's own resources
-	Late       bool // the fleet made this shopper late: its times count from its relaunch
-	Held       bool // it became late by this step, which a lapsed lease held back
+	Tokens     int           // without reasoning
+	Thoughts   int           // tokens of reasoning
+	Answered   bool          // the shopper's first turn was answered by this step
+	Opened     int           // connections that were opened for it
+	Own        bool          // it failed for want of this machine's own resources
+	Late       bool          // the fleet made this shopper late: its times count from its relaunch
+	Held       bool          // it became late by this step, which a lapsed lease held back
 
 	Example *Example // evidence, when the engine kept some
 }
@@ -164,6 +166,9 @@ func (f Step) Observe(emit func(*Metric, Tags, int64)) {
 	if f.Tokens > 0 {
 		emit(OutputTokens, stage, int64(f.Tokens))
 	}
+	if f.Thoughts > 0 {
+		emit(ReasoningTokens, stage, int64(f.Thoughts))
+	}
 	if f.Answered {
 		emit(Asked, stage, 1)
 	}
@@ -189,6 +194,9 @@ func (f Step) Observe(emit func(*Metric, Tags, int64)) {
 	}
 	if f.FirstChunk > 0 {
 		emit(TurnFirstChunk, stage, int64(f.FirstChunk))
+	}
+	if f.Reasoning > 0 {
+		emit(TurnFirstReasoning, stage, int64(f.Reasoning))
 	}
 	if f.FirstToken > 0 {
 		emit(TurnTTFT, stage, int64(f.FirstToken))

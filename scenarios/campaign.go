@@ -100,7 +100,7 @@ type Target struct {
 
 // Endpoint is one protocol of a target.
 type Endpoint struct {
-	Protocol string `json:"protocol,omitempty"` // openai, wxpay-favor, ucp, acp, MCP or HTTP
+	Protocol string `json:"protocol,omitempty"` // openai, openai-responses, wxpay-favor, ucp, acp, MCP or HTTP
 	Version  string `json:"version,omitempty"`
 	Path     string `json:"path,omitempty"`     // prefix before the protocol's own paths
 	Model    string `json:"model,omitempty"`    // chat
@@ -140,7 +140,7 @@ const MCP = "mcp"
 func Protocols(endpoint string) []string {
 	switch endpoint {
 	case "chat":
-		return []string{"openai", HTTP}
+		return []string{"openai", "openai-responses", HTTP}
 	case "coupons":
 		return []string{"wxpay-favor", MCP, HTTP}
 	case "checkout":

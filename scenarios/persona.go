@@ -104,7 +104,7 @@ func presets() []Persona {
 			Heed: Unseen, Reinstalls: 3, Reinstall: 2 * time.Minute,
 		},
 		{
-			Name:       "sdk-agent", // the policy of openai-go v3, its timeout that of openai-python
+			Name:       "sdk-agent", // what openai-go v3 repeats; openai-python's timeout, and its limit on the wait it is asked for
 			FirstToken: 10 * time.Minute, Answer: 10 * time.Minute,
 			Retries: 2,
 			Backoff: 500 * time.Millisecond, MaxBackoff: 8 * time.Second, Jitter: 0.25,
@@ -186,18 +186,18 @@ func react(o results.Outcome) reaction {
 	}
 }
 
-// react is the table for this persona. The official OpenAI client repeats a
-// connection error, 408, 409, 429 and 5xx; what comes after the head of an
-// answer is the caller's.
+// react is the table for this persona. The official OpenAI client repeats what
+// got no answer, and 408, 409, 429 and 5xx unless x-should-retry says
+// otherwise; what comes after the head of a good answer is the caller's.
 func (p Persona) react(r Result) reaction {
 	if !p.SDK {
 		return react(r.Outcome)
 	}
-	switch r.Outcome {
-	case results.RateLimited, results.Unavailable, results.TimedOut, results.ConnectionFailed:
-		return retry
+	again := r.Outcome == results.TimedOut || r.Outcome == results.ConnectionFailed
+	if r.Status > 0 {
+		again = r.Status == 408 || r.Status == 409 || r.Status == 429 || r.Status >= 500
 	}
-	if r.Status == 409 {
+	if r.Advice == TryAgain || r.Advice == NoAdvice && again {
 		return retry
 	}
 	return leave

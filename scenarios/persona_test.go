@@ -12,7 +12,7 @@ import (
 )
 
 // answers walks a shopper against a script of outcomes: a word is what comes
-// of the next step, 409 is a rejection with that status, and after the last
+// of the next step, a number is an answer with that status, and after the last
 // word everything is ok.
 func answers(s Shopper, script string) (steps []Step, end Ending) {
 	words := strings.Fields(script)
@@ -23,12 +23,18 @@ func answers(s Shopper, script string) (steps []Step, end Ending) {
 		if n := len(steps); n <= len(words) {
 			var err error
 			if r.Outcome, err = results.ParseOutcome(words[n-1]); err != nil {
-				r = Result{Outcome: results.Rejected, Status: 409}
+				r = byStatus[words[n-1]]
 			}
 		}
 		step, ok = w.Next(r)
 	}
 	return steps, w.End()
+}
+
+// byStatus is what protocols make of some statuses.
+var byStatus = map[string]Result{
+	"400": {Outcome: results.Rejected, Status: 400}, "409": {Outcome: results.Rejected, Status: 409},
+	"429": {Outcome: results.RateLimited, Status: 429}, "503": {Outcome: results.Unavailable, Status: 503},
 }
 
 // taken spells steps: name, +repetition, and ' for each life after the first.
@@ -66,7 +72,7 @@ func TestHabits(t *testing.T) {
 		{"reinstaller", "order", "ok unavailable unavailable", "turn turn turn+1 turn' turn' turn' claim' create' update' complete'"},
 		{"reinstaller", "order", got + "ok ok ok timed_out timed_out", turns + "claim create update complete complete+1 turn' turn' turn' claim' create' update' complete'"},
 
-		{"sdk-agent", "order", "rate_limited timed_out", "turn turn+1 turn+2 turn turn claim create update complete"},
+		{"sdk-agent", "order", "429 timed_out", "turn turn+1 turn+2 turn turn claim create update complete"},
 		{"sdk-agent", "order", got + "ok 409 connection_failed", turns + "claim create create+1 create+2 update complete"},
 
 		{"spec-agent", "order", got + "ok ok ok timed_out", turns + "claim create update complete read complete+1"},
@@ -100,8 +106,10 @@ func TestGivesUp(t *testing.T) {
 		{"double-tapper", "unavailable", 4},
 		{"reinstaller", "unavailable", 8}, // twice in each of four lives
 		{"reinstaller", "rejected", 1},
-		{"sdk-agent", "unavailable", 3},
+		{"sdk-agent", "503", 3},
 		{"sdk-agent", "409", 3},
+		{"sdk-agent", "400", 1},
+		{"sdk-agent", "unavailable", 1}, // in a stream that began with 200
 		{"sdk-agent", "error_in_stream", 1},
 		{"sdk-agent", "truncated", 1},
 		{"sdk-agent", "refused", 1},
@@ -277,6 +285,31 @@ func TestSameDecisions(t *testing.T) {
 					t.Errorf("%s %s, %q: step %d comes at once", p.Name, journey, script, n+1)
 				}
 			}
+		}
+	}
+}
+
+// TestAdvice: x-should-retry outdoes the status for the official client, and
+// people do not see it.
+func TestAdvice(t *testing.T) {
+	sdk, _ := personaNamed("sdk-agent")
+	patient, _ := personaNamed("patient")
+	for _, tt := range []struct {
+		status string
+		advice Advice
+		again  bool
+	}{
+		{"429", NoAdvice, true}, {"429", TryAgain, true}, {"429", GiveUp, false},
+		{"503", GiveUp, false}, {"409", GiveUp, false},
+		{"400", NoAdvice, false}, {"400", TryAgain, true}, {"400", GiveUp, false},
+	} {
+		r := byStatus[tt.status]
+		r.Advice = tt.advice
+		if again := sdk.tries(r) > 0; again != tt.again {
+			t.Errorf("%s with advice %d: again %v, want %v", tt.status, tt.advice, again, tt.again)
+		}
+		if without := byStatus[tt.status]; patient.tries(r) != patient.tries(without) {
+			t.Errorf("%s with advice %d: a person heeds it", tt.status, tt.advice)
 		}
 	}
 }

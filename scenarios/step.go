@@ -107,16 +107,19 @@ type Result struct {
 	More    bool   // what was sent was preparation, such as opening a session: the step goes on with another request
 	Own     bool   // it failed for want of this machine's own ports, files or memory
 
-	Start      time.Time // just before dialling or sending
-	FirstChunk time.Time // first chunk of any kind; zero if none came
-	FirstToken time.Time // first delta with content; zero if none came
-	LastToken  time.Time
-	End        time.Time // last byte of the answer, or when the step was given up
-	Tokens     int
-	Calls      []ToolCall // a turn that is OK: what the assistant wants done, in its order
+	Start          time.Time // just before dialling or sending
+	FirstChunk     time.Time // first chunk of any kind; zero if none came
+	FirstReasoning time.Time // first delta of the model's thoughts; zero if none came
+	FirstToken     time.Time // first delta with content; zero if none came
+	LastToken      time.Time
+	End            time.Time  // last byte of the answer, or when the step was given up
+	Tokens         int        // without reasoning
+	Reasoning      int        // tokens of reasoning
+	Calls          []ToolCall // a turn that is OK: what the assistant wants done, in its order
 
 	Offers     []Offer       // search: what was found, the best first
 	RetryAfter time.Duration // what the backend asked for; 0 if it did not say
+	Advice     Advice        // what it said of trying again at all
 	Coupon     string        // claim: the coupon's id
 	Session    string        // create, update, complete: the checkout's id
 	Token      string        // delegate: what pays
@@ -125,6 +128,16 @@ type Result struct {
 	Amount     int64         // create, update, complete: the total, minor units
 	Currency   string        // of the amount, ISO 4217 in capitals; empty: no total was told
 }
+
+// Advice is what a backend says of repeating a request, in OpenAI's header
+// x-should-retry.
+type Advice uint8
+
+const (
+	NoAdvice Advice = iota
+	TryAgain
+	GiveUp
+)
 
 // A Tool is something that an assistant may have the shopper's agent do.
 type Tool struct {

@@ -69,11 +69,20 @@ func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sig
 	}
 }
 
-// lastWords returns what was said last in the conversation.
+// lastWords returns what was said last in the conversation: text, or the parts
+// of it.
 func (s *Shopper) lastWords() string {
-	var messages []struct{ Content string }
+	var messages []struct{ Content json.RawMessage }
 	if json.Unmarshal(slices.Concat([]byte("["), s.History, []byte("]")), &messages) != nil || len(messages) == 0 {
 		return ""
 	}
-	return messages[len(messages)-1].Content
+	last := messages[len(messages)-1].Content
+	var text string
+	var parts []struct{ Text string }
+	if json.Unmarshal(last, &text) != nil && json.Unmarshal(last, &parts) == nil {
+		for _, p := range parts {
+			text += p.Text
+		}
+	}
+	return text
 }

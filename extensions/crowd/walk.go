@@ -118,7 +118,7 @@ func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 	fact := results.Step{
 		Who: s.who(), Name: s.step.Kind.String(), Attempt: s.step.Attempt, Outcome: r.Outcome,
 		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens,
-		Opened: s.opened, Own: r.Own,
+		Thoughts: r.Reasoning, Opened: s.opened, Own: r.Own,
 		Answered: s.step.Kind == scenarios.Turn && r.Outcome == results.OK && !s.answered,
 		Late:     s.late, Held: s.held,
 	}
@@ -126,6 +126,9 @@ func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
 	s.answered = s.answered || fact.Answered
 	if !r.FirstChunk.IsZero() {
 		fact.FirstChunk = r.FirstChunk.Sub(intended)
+	}
+	if !r.FirstReasoning.IsZero() {
+		fact.Reasoning = r.FirstReasoning.Sub(intended)
 	}
 	if !r.FirstToken.IsZero() {
 		fact.FirstToken = r.FirstToken.Sub(intended)

@@ -17,106 +17,78 @@ type answer struct {
 	text   []byte // the content so far, still escaped as in JSON
 	calls  []call // of tools
 	argued int    // bytes of them
+	items  []byte // Responses: what the next request repeats, as it came, each after a comma
 	no     bool   // it came as a refusal, in the field that is there for it
-	deltas int    // with content, or of a call
-	tokens int    // as the backend counts; 0 if it does not say
 	finish string // the reason; empty until it came
 	done   bool   // the stream said so, or the whole came at once
 
-	around envelope // of the last plain delta
+	deltas   int // with content, or of a call
+	thoughts int // deltas of reasoning
+	tokens   int // as the backend counts, reasoning included; 0 if it does not say
+	reasoned int // of them reasoning; 0 if it does not say
 
-	firstChunk, firstToken, lastToken time.Time
-	end                               time.Time // of what counts; zero: the last byte
+	plain, thinking envelope // of the last delta with nothing but content, and of the last one with nothing but reasoning
+
+	firstChunk, firstThought time.Time
+	firstToken, lastToken    time.Time
+	end                      time.Time // of what counts; zero: the last byte
 
 	outcome results.Outcome // what ended it before its time
 	why     string          // empty if nothing did
 }
 
-var doneMark = []byte("[DONE]")
-
-// take takes the data of an event. It returns false after the last one that
-// counts.
-func (a *answer) take(data []byte, at time.Time) bool {
-	if a.firstChunk.IsZero() {
-		a.firstChunk = at
+// takeAgain takes an event that differs from an earlier one in its text alone;
+// false for any other.
+func (a *answer) takeAgain(data []byte, at time.Time) bool {
+	if text, ok := a.plain.inside(data); ok {
+		return a.say(text, at)
 	}
-	if bytes.HasPrefix(data, doneMark) {
-		a.done, a.end = true, at
-		return false
-	}
-	if text, ok := a.around.content(data); ok {
-		a.say(text, at)
+	if text, ok := a.thinking.inside(data); ok {
+		if len(text) > 0 {
+			a.think(at)
+		}
 		return true
 	}
-	if !valid(data) {
-		return a.fault("a chunk that is no JSON object")
-	}
-	if e := gjson.GetBytes(data, "error"); e.Exists() && e.Type != gjson.Null {
-		a.outcome, a.why = results.ErrorInStream, "an error frame: "+errorCode(e)
-		return false
-	}
-	usage := gjson.GetBytes(data, "usage.completion_tokens")
-	if usage.Type == gjson.Number {
-		a.count(usage)
-	}
-	choice := gjson.GetBytes(data, "choices.0")
-	delta := choice.Get("delta")
-	if !a.message(delta, at) {
-		return false
-	}
-	a.finished(choice)
-	if content := delta.Get("content"); content.Type == gjson.String && a.finish == "" && !a.no && len(a.calls) == 0 && !usage.Exists() {
-		a.around.learn(data, content)
-	}
-	return true
+	return false
 }
 
-// whole takes an answer that came at once.
-func (a *answer) whole(body []byte, at time.Time) {
-	a.firstChunk, a.done = at, true
-	if !valid(body) {
-		a.fault("an answer that is no JSON object")
-		return
-	}
-	if e := gjson.GetBytes(body, "error"); e.Exists() && e.Type != gjson.Null {
-		a.outcome, a.why = byCode(e), "an error with status 200: "+errorCode(e)
-		if a.outcome == results.Unclassified {
-			a.outcome = results.ErrorInStream
-		}
-		return
-	}
-	a.count(gjson.GetBytes(body, "usage.completion_tokens"))
-	choice := gjson.GetBytes(body, "choices.0")
-	if a.message(choice.Get("message"), at) {
-		a.finished(choice)
+// learn keeps what stands around content or reasoning, for takeAgain. The
+// caller has seen that the event says nothing else; number counts the events,
+// if anything in them does.
+func (a *answer) learn(data []byte, content, thought, number gjson.Result) {
+	switch {
+	case inside(thought) == "" && content.Type == gjson.String:
+		a.plain.learn(data, content, number)
+	case inside(thought) != "" && inside(content) == "":
+		a.thinking.learn(data, thought, number)
 	}
 }
 
-// message takes a delta or a message.
-func (a *answer) message(m gjson.Result, at time.Time) bool {
-	content, refusal := m.Get("content"), m.Get("refusal")
-	for _, field := range [...]gjson.Result{content, refusal} {
-		if field.Type != gjson.String && field.Type != gjson.Null {
-			return a.fault("content that is no string")
-		}
-	}
-	if refusal.Str != "" {
-		a.no = true
-	}
-	a.say([]byte(inside(content)), at)
-	if refusal.Str != "" {
-		a.token(at)
-	}
-	return a.callTools(m.Get("tool_calls"), at)
-}
-
-// say takes content, still escaped.
-func (a *answer) say(text []byte, at time.Time) {
+// say takes content, still escaped. It returns false if that is too much.
+func (a *answer) say(text []byte, at time.Time) bool {
 	if len(text) == 0 {
-		return
+		return true
+	}
+	if len(a.text)+len(text) > maxBody {
+		return a.fault("an answer that is too long to remember")
 	}
 	a.text = append(a.text, text...)
 	a.deltas++
+	a.token(at)
+	return true
+}
+
+// think notes a piece of reasoning.
+func (a *answer) think(at time.Time) {
+	a.thoughts++
+	if a.firstThought.IsZero() {
+		a.firstThought = at
+	}
+}
+
+// refuse notes a piece of a refusal that came in the field for it.
+func (a *answer) refuse(at time.Time) {
+	a.no = true
 	a.token(at)
 }
 
@@ -128,25 +100,45 @@ func (a *answer) token(at time.Time) {
 	a.lastToken = at
 }
 
-// finished notes why the answer ends, if the choice says so.
-func (a *answer) finished(choice gjson.Result) {
-	if reason := choice.Get("finish_reason"); reason.Type == gjson.String {
-		a.finish = wire.Clip(reason.Str)
-	}
-}
+// began says whether the shopper has seen a sign of an answer: its words, or
+// the thoughts that assistants show before them.
+func (a *answer) began() bool { return !a.firstToken.IsZero() || !a.firstThought.IsZero() }
+
+// ends notes why the answer ends.
+func (a *answer) ends(reason string) { a.finish = wire.Clip(reason) }
 
 // maxTokens is beyond what any answer has.
 const maxTokens = 1 << 24
 
-func (a *answer) count(n gjson.Result) {
-	if n.Num > 0 && n.Num < maxTokens {
-		a.tokens = int(n.Num)
+// count notes the backend's own count of tokens, and how many of them were
+// reasoning. It returns false if it is none.
+func (a *answer) count(all, reasoned gjson.Result) bool {
+	if all.Type == gjson.Number && all.Num > 0 && all.Num < maxTokens {
+		a.tokens = int(all.Num)
+		if reasoned.Type == gjson.Number && reasoned.Num > 0 && reasoned.Num <= all.Num {
+			a.reasoned = int(reasoned.Num)
+		}
 	}
+	return all.Exists()
 }
 
 // fault ends the answer as malformed. It returns false.
 func (a *answer) fault(why string) bool {
 	a.outcome, a.why = results.Malformed, why
+	return false
+}
+
+// fail ends the answer with an error that came with status 200. One that came
+// before anything was said is what the status would have been, had the head
+// not been sent. It returns false.
+func (a *answer) fail(e gjson.Result, what string) bool {
+	a.outcome, a.why = results.ErrorInStream, what
+	if code := errorCode(e); code != "" {
+		a.why += ": " + code
+	}
+	if o := meaning(e); !a.began() && o != results.Unclassified {
+		a.outcome = o
+	}
 	return false
 }
 
@@ -161,21 +153,23 @@ func (a *answer) verdict(last time.Time) scenarios.Result {
 	case a.why != "":
 		r.Outcome, r.Why = a.outcome, a.why
 	case a.finish == "" && a.done:
-		r.Outcome, r.Why = results.Truncated, "the stream is done and gave no finish_reason"
+		r.Outcome, r.Why = results.Truncated, "it says that it is done, and not why (finish_reason, response.completed)"
 	case a.finish == "":
-		r.Outcome, r.Why = results.Truncated, "the stream ended without finish_reason and [DONE]"
+		r.Outcome, r.Why = results.Truncated, "the stream ended before the answer did ([DONE], response.completed)"
 	case a.no:
 		r.Outcome, r.Why = results.Refused, "a refusal"
 	case a.finish == "content_filter":
-		r.Outcome, r.Why = results.Refused, "finish_reason content_filter"
-	case len(a.text) == 0 && len(a.calls) == 0:
-		r.Outcome, r.Why = results.Malformed, "an empty answer"
+		r.Outcome, r.Why = results.Refused, "ended by content_filter"
+	case a.finish == "error":
+		r.Outcome, r.Why = results.ErrorInStream, "ended by error"
+	case a.finish == "abort", a.finish == "incomplete":
+		r.Outcome, r.Why = results.Truncated, "ended by "+a.finish
+	case broken(a.calls):
+		r.Outcome, r.Why = results.Malformed, "a tool call without an id or a name"
 	case len(a.calls) > 0:
-		if r.Outcome, r.Why = results.OK, broken(a.calls); r.Why != "" {
-			r.Outcome = results.Malformed
-		} else {
-			r.Calls = called(a.calls)
-		}
+		r.Outcome, r.Calls = results.OK, called(a.calls)
+	case len(a.text) == 0:
+		r.Outcome, r.Why = results.Malformed, "an empty answer"
 	default:
 		r.Outcome = results.OK
 		if phrase := refusal(a.text); phrase != "" {
@@ -192,15 +186,21 @@ func (a *answer) lost(err error) scenarios.Result {
 	return r
 }
 
-// result returns what was measured.
+// result returns what was measured. Reasoning counts apart: a backend's count
+// of tokens has it among them, and what it does not say is one for each delta.
 func (a *answer) result(end time.Time) scenarios.Result {
-	tokens := a.tokens
+	tokens, reasoning := a.tokens, a.reasoned
+	if reasoning == 0 {
+		reasoning = a.thoughts
+	}
 	if tokens == 0 {
 		tokens = a.deltas
+	} else {
+		tokens = max(tokens-reasoning, min(a.deltas, tokens))
 	}
 	return scenarios.Result{
-		FirstChunk: a.firstChunk, FirstToken: a.firstToken, LastToken: a.lastToken,
-		End: end, Tokens: tokens,
+		FirstChunk: a.firstChunk, FirstReasoning: a.firstThought, FirstToken: a.firstToken, LastToken: a.lastToken,
+		End: end, Tokens: tokens, Reasoning: reasoning,
 	}
 }
 

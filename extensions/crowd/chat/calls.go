@@ -23,39 +23,21 @@ const (
 	maxArguments = 256 << 10 // bytes of all calls together, escaped
 )
 
-// callTools takes the tool_calls of a delta or a message. Fragments of one call
-// have the same index, and the first alone has the id; backends are seen that
-// number every call 0, or none, so that another id is another call.
-func (a *answer) callTools(list gjson.Result, at time.Time) bool {
-	if !list.IsArray() {
+// call takes a fragment of a tool call, escaped. The first fragment of a call
+// has the id and the name; later ones may repeat them.
+func (a *answer) call(index float64, id, name, arguments string, at time.Time) bool {
+	if id == "" && name == "" && arguments == "" {
 		return true
-	}
-	ok := true
-	list.ForEach(func(_, piece gjson.Result) bool {
-		ok = a.callTool(piece, at)
-		return ok
-	})
-	return ok
-}
-
-func (a *answer) callTool(piece gjson.Result, at time.Time) bool {
-	function := piece.Get("function")
-	id, name, arguments := inside(piece.Get("id")), inside(function.Get("name")), inside(function.Get("arguments"))
-	if len(id) == 0 && len(name) == 0 && len(arguments) == 0 {
-		return true
-	}
-	index := -1.0
-	if n := piece.Get("index"); n.Type == gjson.Number {
-		index = n.Num
 	}
 	c := a.callAt(index, id)
+	size := len(id) + len(name) + len(arguments)
 	switch {
 	case c == nil:
 		return a.fault(fmt.Sprintf("more than %d tool calls", maxCalls))
-	case a.argued+len(id)+len(name)+len(arguments) > maxArguments:
+	case a.argued+size > maxArguments:
 		return a.fault(fmt.Sprintf("tool calls of more than %d bytes", maxArguments))
 	}
-	a.argued += len(id) + len(name) + len(arguments)
+	a.argued += size
 	if len(c.id) == 0 {
 		c.id = []byte(id)
 	}
@@ -68,7 +50,9 @@ func (a *answer) callTool(piece gjson.Result, at time.Time) bool {
 	return true
 }
 
-// callAt returns the call that a fragment belongs to; nil if there are too many.
+// callAt returns the call that a fragment belongs to; nil if there are too
+// many. Backends are seen that number every call 0, or none: another id is
+// another call.
 func (a *answer) callAt(index float64, id string) *call {
 	for i := len(a.calls) - 1; i >= 0; i-- {
 		if c := &a.calls[i]; c.index == index {
@@ -85,23 +69,15 @@ func (a *answer) callAt(index float64, id string) *call {
 	return &a.calls[len(a.calls)-1]
 }
 
-// inside returns a JSON string without its quotes; empty for anything else.
-func inside(r gjson.Result) string {
-	if r.Type != gjson.String || len(r.Raw) < 2 {
-		return ""
-	}
-	return r.Raw[1 : len(r.Raw)-1]
-}
-
-// broken says what is wrong with the calls: nobody can carry one out that has
-// no name, nor answer one that has no id.
-func broken(calls []call) string {
+// broken says whether there is a call that nobody could carry out, for want of
+// a name, or answer, for want of an id.
+func broken(calls []call) bool {
 	for _, c := range calls {
 		if len(c.id) == 0 || len(c.name) == 0 {
-			return "a tool call without an id or a name"
+			return true
 		}
 	}
-	return ""
+	return false
 }
 
 // called returns the calls for who carries them out.
@@ -113,60 +89,34 @@ func called(calls []call) []scenarios.ToolCall {
 	return list
 }
 
+// inside returns a JSON string without its quotes, still escaped; empty for
+// anything else.
+func inside(r gjson.Result) string {
+	if r.Type != gjson.String || len(r.Raw) < 2 {
+		return ""
+	}
+	return r.Raw[1 : len(r.Raw)-1]
+}
+
 // unescape returns the text of a JSON string's inside.
 func unescape(inside []byte) string { return gjson.Parse(`"` + string(inside) + `"`).Str }
 
-// appendCalls appends the calls to an assistant's message, as they came.
-func appendCalls(b []byte, calls []call) []byte {
-	for i, c := range calls {
-		if i == 0 {
-			b = append(b, `,"tool_calls":[`...)
-		} else {
-			b = append(b, ',')
-		}
-		b = append(b, `{"id":"`...)
-		b = append(b, c.id...)
-		b = append(b, `","type":"function","function":{"name":"`...)
-		b = append(b, c.name...)
-		b = append(b, `","arguments":"`...)
-		b = append(b, c.arguments...)
-		b = append(b, `"}}`...)
-	}
-	if len(calls) > 0 {
-		b = append(b, ']')
-	}
-	return b
-}
-
-// appendResult appends what a call gave as a message.
-func appendResult(b []byte, more bool, r scenarios.ToolResult) []byte {
-	if more {
-		b = append(b, ',')
-	}
-	b = append(b, `{"role":"tool","tool_call_id":`...)
-	b = gjson.AppendJSONString(b, r.CallID)
-	b = append(b, `,"content":`...)
-	b = gjson.AppendJSONString(b, r.Content)
-	return append(b, '}')
-}
-
-// offer renders what follows the messages of a request that offers tools.
-func offer(tools []scenarios.Tool) []byte {
+// offer renders what follows the messages of a request that offers tools, each
+// between open and end, which is where the dialects differ.
+func offer(tools []scenarios.Tool, open, end string) []byte {
 	if len(tools) == 0 {
-		return closed
+		return []byte("]}")
 	}
 	b := []byte(`],"tools":[`)
 	for i, t := range tools {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, `{"type":"function","function":{"name":`...)
+		b = append(comma(b, i > 0), open...)
+		b = append(comma(b, b[len(b)-1] != '{'), `"name":`...)
 		b = gjson.AppendJSONString(b, t.Name)
 		b = append(b, `,"description":`...)
 		b = gjson.AppendJSONString(b, t.Description)
 		b = append(b, `,"parameters":`...)
 		b = append(b, t.Parameters...)
-		b = append(b, `}}`...)
+		b = append(b, end...)
 	}
 	return append(b, "]}"...)
 }

@@ -1,8 +1,12 @@
 // Package chat speaks to a shopping assistant.
 //
-// OpenAI is Chat Completions with streaming, as OpenAI publishes it and most
-// assistants offer it. Nothing of a conversation is encoded twice: the history
-// grows by the bytes as they came, and stands in the next request as it is.
+// It speaks OpenAI's Chat Completions (completions.go), which most assistants
+// offer, and OpenAI's Responses (responses.go), both streamed. What an answer
+// comes to is decided by one set of rules (answer.go, failure.go, refusal.go);
+// a dialect is how requests and answers are spelled.
+//
+// Nothing of a conversation is encoded twice: the history grows by the bytes as
+// they came, and stands in the next request as it is.
 package chat
 
 import (
@@ -18,40 +22,68 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// OpenAI carries out turns. It is shared by all shoppers.
-type OpenAI struct {
+// An Assistant carries out turns. It is shared by all shoppers.
+type Assistant struct {
+	dialect dialect
 	path    string
-	head    []byte // of the body, up to the first message
-	offered []byte // what follows the last one, when the step offers tools
+	head    []byte // of a request's body, up to the first message
+	closed  []byte // what follows the last message
+	offered []byte // the same, of a step that offers tools
 }
 
-// New returns the protocol for an endpoint; its path and model are used. Steps
-// that offer tools offer these.
-func New(e scenarios.Endpoint, tools ...scenarios.Tool) *OpenAI {
+// A dialect is one protocol. It keeps nothing of an answer: that stands in the
+// answer.
+type dialect interface {
+	// said appends what is new in the conversation; more says that something
+	// stands before it.
+	said(b []byte, more bool, step scenarios.Step) []byte
+	// take takes the data of an event. It returns false after the last one that
+	// counts.
+	take(a *answer, data []byte, at time.Time) bool
+	// whole takes an answer that came at once, as one JSON object.
+	whole(a *answer, body []byte, at time.Time)
+	// remember appends an answer to a conversation, after what was said.
+	remember(b []byte, a *answer) []byte
+}
+
+// New returns the protocol for an endpoint; its protocol, path and model are
+// used. Steps that offer tools offer these.
+func New(e scenarios.Endpoint, tools ...scenarios.Tool) *Assistant {
+	path := strings.TrimSuffix(e.Path, "/")
 	head := gjson.AppendJSONString([]byte(`{"model":`), e.Model)
-	head = append(head, `,"stream":true,"stream_options":{"include_usage":true},"messages":[`...)
-	return &OpenAI{path: strings.TrimSuffix(e.Path, "/") + "/chat/completions", head: head, offered: offer(tools)}
+	closed := []byte("]}")
+	if e.Protocol == "openai-responses" {
+		return &Assistant{
+			dialect: responses{}, path: path + "/responses", closed: closed, offered: offer(tools, `{"type":"function","strict":false`, "}"),
+			head: append(head, `,"stream":true,"store":false,"input":[`...),
+		}
+	}
+	return &Assistant{
+		dialect: completions{}, path: path + "/chat/completions", closed: closed, offered: offer(tools, `{"type":"function","function":{`, "}}"),
+		head: append(head, `,"stream":true,"stream_options":{"include_usage":true},"messages":[`...),
+	}
 }
 
-// maxBody is how much of an answer that is no stream is read.
+// maxBody is how much of an answer that is no stream is read, and how much of
+// any answer is remembered.
 const maxBody = 1 << 20
 
 // Do implements crowd.Protocol. The shopper's history grows by the turn when
 // its outcome is OK, and stays as it was otherwise.
-func (o *OpenAI) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
+func (c *Assistant) Do(conn *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
 	start := time.Now()
 	first := step.FirstToken
 	if first == 0 || first > step.Answer {
 		first = step.Answer
 	}
-	said := appendSaid(nil, len(s.History) > 0, step)
-	tail := closed
+	said := c.dialect.said(nil, len(s.History) > 0, step)
+	tail := c.closed
 	if step.Offer {
-		tail = o.offered
+		tail = c.offered
 	}
-	resp, err := c.Do(&wire.Request{
-		Method: "POST", Path: o.path, Header: s.Header, Extra: extra(step),
-		Body:  [][]byte{o.head, s.History, said, tail},
+	resp, err := conn.Do(&wire.Request{
+		Method: "POST", Path: c.path, Header: s.Header, Extra: extra(step),
+		Body:  [][]byte{c.head, s.History, said, tail},
 		First: start.Add(first), Deadline: start.Add(step.Answer),
 	})
 	a := answer{}
@@ -64,9 +96,9 @@ func (o *OpenAI) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenari
 	kind := contentType(resp)
 	switch kind {
 	case "text/event-stream", "":
-		err = a.readStream(resp)
+		err = c.readStream(&a, resp)
 	case "application/json":
-		err = a.readWhole(resp)
+		err = c.readWhole(&a, resp)
 	default:
 		resp.ReadAll(maxBody) // for the evidence; the answer is no better for it
 		a.fault("an answer of type " + wire.Clip(kind))
@@ -77,7 +109,7 @@ func (o *OpenAI) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenari
 	result := a.verdict(resp.At)
 	if result.Outcome == results.OK {
 		s.History = append(s.History, said...)
-		s.History = a.remember(s.History)
+		s.History = c.dialect.remember(s.History, &a)
 	}
 	return result
 }
@@ -90,41 +122,6 @@ func extra(step scenarios.Step) []byte {
 	return wire.TraceParent(b, step.Key, step.Attempt)
 }
 
-// closed follows the last message where no tools are offered.
-var closed = []byte("]}")
-
-// appendSaid appends what is new in the conversation as messages: what tools
-// gave, and the user's line if there is one.
-func appendSaid(b []byte, more bool, step scenarios.Step) []byte {
-	for _, t := range step.Tools {
-		b = appendResult(b, more, t)
-		more = true
-	}
-	if step.Say == "" && len(step.Tools) > 0 {
-		return b
-	}
-	if more {
-		b = append(b, ',')
-	}
-	b = append(b, `{"role":"user","content":`...)
-	b = gjson.AppendJSONString(b, step.Say)
-	return append(b, '}')
-}
-
-// remember appends the answer as a message, after the user's.
-func (a *answer) remember(b []byte) []byte {
-	b = append(b, `,{"role":"assistant","content":`...)
-	if len(a.text) == 0 {
-		b = append(b, "null"...)
-	} else {
-		b = append(b, '"')
-		b = append(b, a.text...)
-		b = append(b, '"')
-	}
-	b = appendCalls(b, a.calls)
-	return append(b, '}')
-}
-
 // contentType returns the media type in lower case, without parameters.
 func contentType(resp *wire.Response) string {
 	kind, _, _ := strings.Cut(resp.Header("Content-Type"), ";")
@@ -132,7 +129,7 @@ func contentType(resp *wire.Response) string {
 }
 
 // readStream reads events until the stream says that it is done, or ends.
-func (a *answer) readStream(resp *wire.Response) error {
+func (c *Assistant) readStream(a *answer, resp *wire.Response) error {
 	events := resp.Events()
 	for {
 		e, err := events.Next()
@@ -142,8 +139,11 @@ func (a *answer) readStream(resp *wire.Response) error {
 		if err != nil {
 			return err
 		}
-		more := a.take(e.Data, e.At)
-		if !a.firstToken.IsZero() {
+		if a.firstChunk.IsZero() {
+			a.firstChunk = e.At
+		}
+		more := c.dialect.take(a, e.Data, e.At)
+		if a.began() {
 			resp.Answering()
 		}
 		if !more {
@@ -156,13 +156,21 @@ func (a *answer) readStream(resp *wire.Response) error {
 }
 
 // readWhole reads an answer that came as one JSON object.
-func (a *answer) readWhole(resp *wire.Response) error {
+func (c *Assistant) readWhole(a *answer, resp *wire.Response) error {
 	body, err := resp.ReadAll(maxBody)
 	if err != nil {
 		return err
 	}
-	a.whole(body, resp.At)
+	a.firstChunk, a.done = resp.At, true
+	switch e, failed := failure(body); {
+	case !valid(body):
+		a.fault("an answer that is no JSON object")
+	case failed:
+		a.fail(e, "an error with status 200")
+	default:
+		c.dialect.whole(a, body, resp.At)
+	}
 	return nil
 }
 
-var _ crowd.Protocol = (*OpenAI)(nil)
+var _ crowd.Protocol = (*Assistant)(nil)

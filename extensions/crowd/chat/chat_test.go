@@ -63,16 +63,20 @@ func failed(code string) string {
 	return `{"error":{"message":"no","type":"t","param":null,"code":"` + code + `"}}`
 }
 
+// A case is an answer with status 200 and what it comes to.
+type outcomeCase struct {
+	name   string
+	serve  http.HandlerFunc
+	want   results.Outcome
+	why    string // part of it
+	tokens int
+}
+
+const asJSON = "application/json"
+
 func TestOutcomes(t *testing.T) {
-	const asJSON = "application/json"
 	good := []string{role, delta("好的,"), delta("下单了"), stop}
-	tests := []struct {
-		name   string
-		serve  http.HandlerFunc
-		want   results.Outcome
-		why    string // part of it
-		tokens int
-	}{
+	outcomes(t, scenarios.Endpoint{Protocol: "openai", Path: "/v1", Model: "m"}, []outcomeCase{
 		{"answer", stream(data(append(good, usage, done)...)), results.OK, "", 17},
 		{"no usage", stream(data(append(good, done)...)), results.OK, "", 2},
 		{"no DONE", stream(data(good...)), results.OK, "", 2},
@@ -83,10 +87,18 @@ func TestOutcomes(t *testing.T) {
 		{"tool call", stream(data(calls(`{"index":0,"id":"c1","function":{"name":"pay","arguments":"{}"}}`), stop, done)), results.OK, "", 1},
 		{"tool call of nobody", stream(data(calls(`{"index":0,"function":{"arguments":"{}"}}`), stop, done)), results.Malformed, "without an id or a name", 1},
 		{"JSON tool call", whole(200, asJSON, `{"choices":[{"message":{"content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"pay","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}`), results.OK, "", 1},
-		{"no finish_reason", stream(data(role, delta("好"), done)), results.Truncated, "is done and gave no finish_reason", 1},
-		{"ends early", stream(data(role, delta("好"))), results.Truncated, "[DONE]", 1},
-		{"no events", stream(""), results.Truncated, "[DONE]", 0},
+		{"no finish_reason", stream(data(role, delta("好"), done)), results.Truncated, "it says that it is done", 1},
+		{"ends early", stream(data(role, delta("好"))), results.Truncated, "the stream ended", 1},
+		{"no events", stream(""), results.Truncated, "the stream ended", 0},
 		{"error frame", stream(data(role, delta("好"), failed("server_error"))), results.ErrorInStream, "server_error", 1},
+		{"error frame before anything was said", stream(data(role, failed("slow_down"))), results.RateLimited, "slow_down", 0},
+		{"error frame of DashScope's own", stream("id:3\nevent:error\n:HTTP_STATUS/429\n" + data(`{"code":"Throttling.RateQuota","message":"Requests rate limit exceeded, please try again later.","request_id":"r"}`)), results.RateLimited, "Throttling.RateQuota", 0},
+		{"the same after some words", stream(data(role, delta("好")) + "event:error\n" + data(`{"code":"InternalError","message":"An internal error has occured.","request_id":"r"}`)), results.ErrorInStream, "InternalError", 1},
+		{"filtered by DashScope", stream(data(`{"error":{"code":"data_inspection_failed","message":"Output data may contain inappropriate content.","param":null,"type":"data_inspection_failed"},"request_id":"r"}`)), results.Refused, "data_inspection_failed", 0},
+		{"ended by an error", stream(data(delta("好"), strings.Replace(stop, "stop", "error", 1), done)), results.ErrorInStream, "ended by error", 1},
+		{"ended by abort", stream(data(delta("好"), strings.Replace(stop, "stop", "abort", 1), done)), results.Truncated, "abort", 1},
+		{"too long", stream(data(delta(strings.Repeat("x", maxBody/2)), delta(strings.Repeat("y", maxBody/2+1)), stop, done)), results.Malformed, "too long", 1},
+		{"finish_reason null as text", stream(data(delta("好"), strings.Replace(stop, `"stop"`, `"null"`, 1), done)), results.Truncated, "not why", 1},
 		{"error frame of text", stream(data(`{"error":"boom"}`)), results.ErrorInStream, "boom", 0},
 		{"null error", stream(data(append(good, `{"error":null}`, done)...)), results.OK, "", 2},
 		{"broken chunk", stream(data(role, `{"choices":[{"delta":{"content":"好`)), results.Malformed, "JSON", 0},
@@ -101,29 +113,31 @@ func TestOutcomes(t *testing.T) {
 		{"a phrase in a long answer", stream(data(delta(strings.Repeat("这是菜单", 200)+"系统繁忙"), stop, done)), results.OK, "", 1},
 
 		{"JSON", whole(200, asJSON, answered("好", `"stop"`)), results.OK, "", 5},
-		{"JSON without finish_reason", whole(200, asJSON, answered("好", `null`)), results.Truncated, "finish_reason", 5},
+		{"JSON without finish_reason", whole(200, asJSON, answered("好", `null`)), results.Truncated, "not why", 5},
 		{"JSON, empty", whole(200, asJSON, answered("", `"stop"`)), results.Malformed, "empty", 5},
 		{"JSON, broken", whole(200, asJSON, answered("好", `"stop"`)[:40]), results.Malformed, "JSON", 0},
 		{"JSON, refused", whole(200, asJSON, answered("系统繁忙", `"stop"`)), results.Refused, "系统繁忙", 5},
 		{"JSON error", whole(200, asJSON, failed("odd")), results.ErrorInStream, "odd", 0},
 		{"JSON error, overloaded", whole(200, asJSON, failed("server_is_overloaded")), results.Unavailable, "overloaded", 0},
 		{"a page", whole(200, "text/html", "<html>"), results.Malformed, "text/html", 0},
+	})
+}
 
-		{"429", whole(429, asJSON, failed("slow_down")), results.RateLimited, "429: slow_down", 0},
-		{"403 of a limiter", whole(403, asJSON, failed("rate_limit_exceeded")), results.RateLimited, "403", 0},
-		{"503", whole(503, "text/html", "<html>"), results.Unavailable, "503", 0},
-		{"408", whole(408, asJSON, ""), results.Unavailable, "408", 0},
-		{"400", whole(400, asJSON, failed("invalid_value")), results.Rejected, "400: invalid_value", 0},
-		{"401", whole(401, "text/plain", "who?"), results.Rejected, "401", 0},
-		{"302", whole(302, "text/plain", "", "Location", "/elsewhere"), results.Unclassified, "302", 0},
+// outcomes holds answers against what they should come to. What a stream can
+// come to must all be among them.
+func outcomes(t *testing.T, e scenarios.Endpoint, cases []outcomeCase) {
+	unseen := map[results.Outcome]bool{
+		results.OK: true, results.Refused: true, results.RateLimited: true, results.Unavailable: true,
+		results.ErrorInStream: true, results.Truncated: true, results.Malformed: true,
 	}
-	for _, test := range tests {
+	for _, test := range cases {
+		delete(unseen, test.want)
 		t.Run(test.name, func(t *testing.T) {
 			c, s := dial(t, test.serve), shopper()
 			s.History = []byte(`{"role":"user","content":"早"}`)
 			before := string(s.History)
 			started := time.Now()
-			r := New(scenarios.Endpoint{Path: "/v1", Model: "m"}).Do(c, s, turn("来一杯"))
+			r := New(e).Do(c, s, turn("来一杯"))
 			if r.Outcome != test.want || !strings.Contains(r.Why, test.why) || r.Tokens != test.tokens {
 				t.Errorf("%v, %q, %d tokens; want %v, %q, %d", r.Outcome, r.Why, r.Tokens, test.want, test.why, test.tokens)
 			}
@@ -133,11 +147,13 @@ func TestOutcomes(t *testing.T) {
 			if grew := string(s.History) != before; grew != (test.want == results.OK) {
 				t.Errorf("%v left the history as %s", r.Outcome, s.History)
 			}
-			var messages []struct{ Role, Content string }
-			if err := json.Unmarshal([]byte("["+string(s.History)+"]"), &messages); err != nil {
-				t.Errorf("the history %s: %v", s.History, err)
+			if !json.Valid([]byte("[" + string(s.History) + "]")) {
+				t.Errorf("the history is no JSON any more: %s", s.History)
 			}
 		})
+	}
+	for o := range unseen {
+		t.Errorf("nothing provokes %v", o)
 	}
 }
 
@@ -149,36 +165,45 @@ func TestBrokenStreams(t *testing.T) {
 		w.(http.Flusher).Flush()
 	}
 	hangs := func(r *http.Request) { <-r.Context().Done() }
+	type answer func(begins []string) http.HandlerFunc // begins: an event without text, and one with it
 	tests := []struct {
 		name   string
-		serve  http.HandlerFunc
+		serve  answer
 		want   results.Outcome
 		tokens int
 	}{
-		{"silent", func(w http.ResponseWriter, r *http.Request) { io.ReadAll(r.Body); hangs(r) }, results.TimedOut, 0},
-		{"only a role", func(w http.ResponseWriter, r *http.Request) { io.ReadAll(r.Body); begin(w, role); hangs(r) }, results.TimedOut, 0},
-		{"falls silent", func(w http.ResponseWriter, r *http.Request) {
-			io.ReadAll(r.Body)
-			begin(w, role, delta("好"))
-			hangs(r)
+		{"silent", func([]string) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) { io.ReadAll(r.Body); hangs(r) }
+		}, results.TimedOut, 0},
+		{"only a role", func(b []string) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) { io.ReadAll(r.Body); begin(w, b[0]); hangs(r) }
+		}, results.TimedOut, 0},
+		{"falls silent", func(b []string) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) { io.ReadAll(r.Body); begin(w, b...); hangs(r) }
 		}, results.Stalled, 1},
-		{"cut off", func(w http.ResponseWriter, r *http.Request) {
-			begin(w, role, delta("好"))
-			panic(http.ErrAbortHandler)
+		{"cut off", func(b []string) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) { begin(w, b...); panic(http.ErrAbortHandler) }
 		}, results.Truncated, 1},
-		{"no answer at all", func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, results.ConnectionFailed, 0},
+		{"no answer at all", func([]string) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }
+		}, results.ConnectionFailed, 0},
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			step := turn("来一杯")
-			step.FirstToken, step.Answer = 150*time.Millisecond, 300*time.Millisecond
-			s := shopper()
-			r := New(scenarios.Endpoint{}).Do(dial(t, test.serve), s, step)
-			if r.Outcome != test.want || r.Why == "" || r.Tokens != test.tokens || r.End.IsZero() || len(s.History) > 0 {
-				t.Errorf("%+v, history %q; want %v with %d tokens", r, s.History, test.want, test.tokens)
-			}
-		})
+	for _, protocol := range []string{"openai", "openai-responses"} {
+		for _, test := range tests {
+			t.Run(protocol+"/"+test.name, func(t *testing.T) {
+				t.Parallel()
+				step := turn("来一杯")
+				step.FirstToken, step.Answer = 150*time.Millisecond, 300*time.Millisecond
+				s, begins := shopper(), []string{role, delta("好")}
+				if protocol != "openai" {
+					begins = []string{created, textDelta(3, "好")}
+				}
+				r := New(scenarios.Endpoint{Protocol: protocol}).Do(dial(t, test.serve(begins)), s, step)
+				if r.Outcome != test.want || r.Why == "" || r.Tokens != test.tokens || r.End.IsZero() || len(s.History) > 0 {
+					t.Errorf("%+v, history %q; want %v with %d tokens", r, s.History, test.want, test.tokens)
+				}
+			})
+		}
 	}
 }
 

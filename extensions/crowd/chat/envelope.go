@@ -7,32 +7,89 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// An envelope is what stood around the content of a plain delta. Chunks of one
+// An envelope is what stood around the text of a plain delta. Events of one
 // stream differ in little else, and one that differs in nothing else need not
 // be parsed: between the same bytes, another JSON string gives the same object
-// with another content. Parsing took a third of a shopper's processor time.
-type envelope struct{ before, after []byte }
-
-// learn keeps what stands around content, which was found in data. The caller
-// has seen that the chunk says nothing beside it.
-func (e *envelope) learn(data []byte, content gjson.Result) {
-	from, to := content.Index+1, content.Index+len(content.Raw)-1
-	if content.Index <= 0 || to > len(data) || from > to || string(data[from-1:to+1]) != content.Raw {
-		return // gjson does not say where it was
-	}
-	e.before = append(e.before[:0], data[:from]...)
-	e.after = append(e.after[:0], data[to:]...)
+// with another text. Parsing took a third of a shopper's processor time.
+//
+// Some protocols number their events. The number may differ, too.
+type envelope struct {
+	before, after []byte // around the text, up to the number if there is one on that side
+	front, back   []byte // beyond the number; empty: there is none on that side
 }
 
-// content returns what a chunk holds, still escaped, if it is the envelope
-// around a JSON string's inside.
-func (e *envelope) content(data []byte) ([]byte, bool) {
-	if len(e.before) == 0 || len(data) < len(e.before)+len(e.after) ||
-		!bytes.HasPrefix(data, e.before) || !bytes.HasSuffix(data, e.after) {
+// learn keeps what stands around text, which was found in data, and around
+// number, if that exists. The caller has seen that the event says nothing
+// beside the text.
+func (e *envelope) learn(data []byte, text, number gjson.Result) {
+	from, to := text.Index+1, text.Index+len(text.Raw)-1
+	if text.Index <= 0 || to > len(data) || from > to || string(data[from-1:to+1]) != text.Raw {
+		return // gjson does not say where it was
+	}
+	before, after := data[:from], data[to:]
+	e.front, e.back = e.front[:0], e.back[:0]
+	if n, end := number.Index, number.Index+len(number.Raw); n > 0 && end < len(data) && string(data[n:end]) == number.Raw && digits(number.Raw) == len(number.Raw) {
+		switch {
+		case end < from:
+			e.front, before = append(e.front, data[:n]...), data[end:from]
+		case n > to:
+			after, e.back = data[to:n], append(e.back, data[end:]...)
+		}
+	}
+	e.before = append(e.before[:0], before...)
+	e.after = append(e.after[:0], after...)
+}
+
+// inside returns the text that an event holds, still escaped, if it is the
+// envelope around the inside of a JSON string.
+func (e *envelope) inside(data []byte) ([]byte, bool) {
+	if len(e.before) == 0 {
 		return nil, false
 	}
-	inside := data[len(e.before) : len(data)-len(e.after)]
-	return inside, plain(inside)
+	ok := true
+	if len(e.front) > 0 {
+		if data, ok = bytes.CutPrefix(data, e.front); !ok {
+			return nil, false
+		}
+		n := digits(data)
+		if n == 0 {
+			return nil, false
+		}
+		data = data[n:]
+	}
+	if data, ok = bytes.CutPrefix(data, e.before); !ok {
+		return nil, false
+	}
+	if len(e.back) > 0 {
+		if data, ok = bytes.CutSuffix(data, e.back); !ok {
+			return nil, false
+		}
+		n := len(data)
+		for n > 0 && '0' <= data[n-1] && data[n-1] <= '9' {
+			n--
+		}
+		if digits(data[n:]) == 0 {
+			return nil, false
+		}
+		data = data[:n]
+	}
+	if data, ok = bytes.CutSuffix(data, e.after); !ok {
+		return nil, false
+	}
+	return data, plain(data)
+}
+
+// digits returns how many bytes of the whole number that s begins with, as JSON
+// writes one; 0 if it begins with none.
+func digits[T string | []byte](s T) int {
+	n := 0
+	for n < len(s) && '0' <= s[n] && s[n] <= '9' {
+		n++
+	}
+	if n > 1 && s[0] == '0' {
+		return 0
+	}
+	return n
 }
 
 // plain says whether b may stand between the quotes of a JSON string. Escapes

@@ -10,84 +10,122 @@ import (
 
 const chunk = `{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":null}],"usage":null}`
 
-// taken is what an answer knows after some chunks; blind says that every one
+// taken is what an answer knows after some events; blind says that every one
 // is parsed.
-func taken(blind bool, chunks ...string) answer {
+func taken(d dialect, blind bool, events ...string) answer {
 	var a answer
-	for i, c := range chunks {
+	for i, e := range events {
 		if blind {
-			a.around = envelope{}
+			a.plain, a.thinking = envelope{}, envelope{}
 		}
-		if !a.take([]byte(c), time.Unix(int64(i), 0)) {
+		if !d.take(&a, []byte(e), time.Unix(int64(i), 0)) {
 			break
 		}
 	}
-	a.around = envelope{}
+	a.plain, a.thinking = envelope{}, envelope{}
 	return a
 }
 
+const (
+	reasoned = `{"id":"c","choices":[{"index":0,"delta":{"content":null,"reasoning_content":"%s"},"finish_reason":null}],"usage":null}`
+	counted  = `{"type":"response.output_text.delta","sequence_number":%d,"item_id":"m","output_index":0,"content_index":0,"delta":"%s","logprobs":[]}`
+	countsUp = `{"type":"response.reasoning_text.delta","delta":"%[2]s","item_id":"m","sequence_number":%[1]d}`
+)
+
 func TestEnvelope(t *testing.T) {
-	first := fmt.Sprintf(chunk, "Hel")
-	for name, next := range map[string]string{
-		"plain":        fmt.Sprintf(chunk, "lo"),
-		"empty":        fmt.Sprintf(chunk, ""),
-		"escaped":      fmt.Sprintf(chunk, `a\"b\n\\`),
-		"code point":   fmt.Sprintf(chunk, `\u4f60`),
-		"bad escape":   fmt.Sprintf(chunk, `\x`),
-		"open escape":  fmt.Sprintf(chunk, `a\`),
-		"quote":        fmt.Sprintf(chunk, `a","role":"b`),
-		"new line":     fmt.Sprintf(chunk, "a\nb"),
-		"not UTF-8":    fmt.Sprintf(chunk, "a\xff"),
-		"chinese":      fmt.Sprintf(chunk, "你好"),
-		"finish":       strings.Replace(fmt.Sprintf(chunk, "!"), "null}]", `"stop"}]`, 1),
-		"usage":        strings.Replace(fmt.Sprintf(chunk, "!"), `"usage":null`, `"usage":{"completion_tokens":9}`, 1),
-		"error":        `{"error":{"message":"no"}}`,
-		"done":         "[DONE]",
-		"another id":   strings.Replace(fmt.Sprintf(chunk, "!"), `"c"`, `"d"`, 1),
-		"shorter":      chunk[:40],
-		"in the after": strings.Replace(fmt.Sprintf(chunk, "x"), "null}", `null"}`, 1),
+	type events []string
+	for name, d := range map[string]struct {
+		dialect dialect
+		first   string
+		plain   string // one that need not be parsed
+		others  []string
+	}{
+		"content": {completions{}, fmt.Sprintf(chunk, "Hel"), fmt.Sprintf(chunk, "lo"), events{
+			fmt.Sprintf(chunk, ""), fmt.Sprintf(chunk, `a\"b\n\\`), fmt.Sprintf(chunk, `\u4f60`), fmt.Sprintf(chunk, `\x`), fmt.Sprintf(chunk, `a\`),
+			fmt.Sprintf(chunk, `a","role":"b`), fmt.Sprintf(chunk, "a\nb"), fmt.Sprintf(chunk, "a\xff"), fmt.Sprintf(chunk, "你好"),
+			strings.Replace(fmt.Sprintf(chunk, "!"), "null}]", `"stop"}]`, 1),
+			strings.Replace(fmt.Sprintf(chunk, "!"), `"usage":null`, `"usage":{"completion_tokens":9}`, 1),
+			`{"error":{"message":"no"}}`, "[DONE]", strings.Replace(fmt.Sprintf(chunk, "!"), `"c"`, `"d"`, 1), chunk[:40],
+			strings.Replace(fmt.Sprintf(chunk, "x"), "null}", `null"}`, 1), fmt.Sprintf(reasoned, "so"),
+		}},
+		"reasoning": {completions{}, fmt.Sprintf(reasoned, "so"), fmt.Sprintf(reasoned, "then"), events{
+			fmt.Sprintf(reasoned, ""), fmt.Sprintf(chunk, "so"), strings.Replace(fmt.Sprintf(reasoned, "x"), `"content":null`, `"content":"y"`, 1),
+		}},
+		"a number before": {responses{}, fmt.Sprintf(counted, 9, "Hel"), fmt.Sprintf(counted, 10, "lo"), events{
+			fmt.Sprintf(counted, 0, "lo"), strings.Replace(fmt.Sprintf(counted, 77, "lo"), "77", "07", 1), strings.Replace(fmt.Sprintf(counted, 77, "lo"), "77", "", 1),
+			strings.Replace(fmt.Sprintf(counted, 77, "lo"), "77", "-7", 1), strings.Replace(fmt.Sprintf(counted, 77, "lo"), "77", "7.5", 1),
+			strings.Replace(fmt.Sprintf(counted, 77, "lo"), "77", `7,"error":{}`, 1), fmt.Sprintf(countsUp, 8, "so"), counted[:60], fmt.Sprintf(counted, 11, `a"`),
+		}},
+		"a number after": {responses{}, fmt.Sprintf(countsUp, 9, "so"), fmt.Sprintf(countsUp, 123, "then"), events{
+			fmt.Sprintf(countsUp, 0, ""), strings.Replace(fmt.Sprintf(countsUp, 77, "x"), "77", "07", 1), strings.Replace(fmt.Sprintf(countsUp, 77, "x"), ":77}", ":77", 1),
+			strings.Replace(fmt.Sprintf(countsUp, 77, "x"), "77", "", 1), fmt.Sprintf(counted, 8, "x"),
+		}},
 	} {
-		if got, want := taken(false, first, next, next), taken(true, first, next, next); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %+v\nparsed: %+v", name, got, want)
+		for _, next := range append(d.others, d.plain) {
+			if got, want := taken(d.dialect, false, d.first, next, next), taken(d.dialect, true, d.first, next, next); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s, %s: %+v\nparsed: %+v", name, next, got, want)
+			}
 		}
-	}
-	var a answer
-	a.take([]byte(first), time.Unix(1, 0))
-	if _, ok := a.around.content([]byte(fmt.Sprintf(chunk, "lo"))); !ok {
-		t.Error("nothing was learnt: every chunk is parsed")
+		var a answer
+		d.dialect.take(&a, []byte(d.first), time.Unix(1, 0))
+		if !a.takeAgain([]byte(d.plain), time.Unix(2, 0)) {
+			t.Errorf("%s: nothing was learnt: every event is parsed", name)
+		}
 	}
 }
 
-// FuzzEnvelope: whatever comes after a chunk, taking it by its envelope gives
+// FuzzEnvelope: whatever comes after an event, taking it by its envelope gives
 // what parsing gives.
 func FuzzEnvelope(f *testing.F) {
-	f.Add(fmt.Sprintf(chunk, "a"), fmt.Sprintf(chunk, "b"), `c\n`)
-	f.Add(`{"choices":[{"delta":{"content":"a"}}]}`, `{"choices":[{"delta":{"content":"a","tool_calls":[{"function":{"arguments":"x"}}]}}]}`, "b")
-	f.Add(`{"choices":[{"delta":{"content":"a"},"delta":{"content":"b"}}]}`, `{"choices":[{"delta":{"content":""}}]}`, `"`)
-	f.Fuzz(func(t *testing.T, first, second, text string) {
+	f.Add(fmt.Sprintf(chunk, "a"), fmt.Sprintf(chunk, "b"), `c\n`, "1", false)
+	f.Add(`{"choices":[{"delta":{"content":"a"}}]}`, `{"choices":[{"delta":{"content":"a","tool_calls":[{"function":{"arguments":"x"}}]}}]}`, "b", "", false)
+	f.Add(`{"choices":[{"delta":{"content":"a"},"delta":{"content":"b"}}]}`, `{"choices":[{"delta":{"content":""}}]}`, `"`, "", false)
+	f.Add(fmt.Sprintf(reasoned, "a"), fmt.Sprintf(chunk, "b"), "c", "", false)
+	f.Add(fmt.Sprintf(counted, 1, "a"), fmt.Sprintf(counted, 2, "b"), "c", "33", true)
+	f.Add(fmt.Sprintf(countsUp, 1, "a"), fmt.Sprintf(counted, 2, "b"), "c", "03", true)
+	f.Fuzz(func(t *testing.T, first, second, text, number string, other bool) {
+		var d dialect = completions{}
+		if other {
+			d = responses{}
+		}
 		var a answer
-		a.take([]byte(first), time.Unix(0, 0))
-		third := string(a.around.before) + text + string(a.around.after)
-		if got, want := taken(false, first, second, third), taken(true, first, second, third); !reflect.DeepEqual(got, want) {
+		d.take(&a, []byte(first), time.Unix(0, 0))
+		events := []string{first, second}
+		for _, e := range []envelope{a.plain, a.thinking} {
+			front, back := string(e.front), string(e.back)
+			if front != "" {
+				front += number
+			}
+			if back != "" {
+				back = number + back
+			}
+			events = append(events, front+string(e.before)+text+string(e.after)+back)
+		}
+		if got, want := taken(d, false, events...), taken(d, true, events...); !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v\nparsed: %+v", got, want)
 		}
 	})
 }
 
 func BenchmarkTake(b *testing.B) {
-	data := []byte(fmt.Sprintf(chunk, "茶"))
 	for _, c := range []struct {
-		name  string
-		blind bool
-	}{{"parsed", true}, {"envelope", false}} {
+		name    string
+		dialect dialect
+		event   string
+		blind   bool
+	}{
+		{"completions/parsed", completions{}, fmt.Sprintf(chunk, "茶"), true}, {"completions/envelope", completions{}, fmt.Sprintf(chunk, "茶"), false},
+		{"responses/parsed", responses{}, fmt.Sprintf(counted, 7, "茶"), true}, {"responses/envelope", responses{}, fmt.Sprintf(counted, 7, "茶"), false},
+	} {
 		b.Run(c.name, func(b *testing.B) {
 			var a answer
+			data := []byte(c.event)
 			for b.Loop() {
 				if c.blind {
-					a.around = envelope{}
+					a.plain, a.thinking = envelope{}, envelope{}
 				}
 				a.text = a.text[:0]
-				a.take(data, time.Unix(0, 0))
+				c.dialect.take(&a, data, time.Unix(0, 0))
 			}
 		})
 	}
