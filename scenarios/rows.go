@@ -141,10 +141,11 @@ func (f *rowFile) row(i uint64) ([]byte, error) {
 		end = f.blocks[b+1].at
 	}
 	data := make([]byte, end-f.blocks[b].at)
-	if _, err := f.file.ReadAt(data, f.blocks[b].at); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.name, err)
+	_, err := f.file.ReadAt(data, f.blocks[b].at)
+	if changed := f.unchanged(); changed != nil {
+		err = changed // which says more than an early end
 	}
-	if err := f.unchanged(); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)
 	}
 	for left := i - f.blocks[b].first; ; {
