@@ -6,9 +6,10 @@ GOLANGCI_LINT := v2.15.0
 
 FUZZTIME ?= 60s
 BENCH    ?= .
+SEEDS    ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint golangci vuln fuzz bench bench-engine bench-memory bench-lag e2e k6
+.PHONY: help build test race lint golangci vuln fuzz bench bench-engine bench-memory bench-lag e2e simulation k6
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +54,9 @@ bench-lag: build ## how late shoppers come when the generator's core is half bus
 
 e2e: ## whole runs through real child processes
 	go test -count=1 -v ./cmd/...
+
+simulation: ## the lease protocol under SEEDS (10000) seeds of trouble
+	go test ./agents -run '^TestSimulation' -seeds $(SEEDS) -v -timeout 60m
 
 k6: ## ./k6, a stock k6 with our extension
 	go tool xk6 build v2.2.0 --with github.com/flashcrowd/flashcrowd=.

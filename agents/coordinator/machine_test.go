@@ -149,8 +149,6 @@ func (b *table) want(stop scenarios.Stop, done ...string) {
 	}
 }
 
-var whole = Facts{Frontier: planEnd}
-
 func begun(t *testing.T, ids ...string) *table {
 	b := newTable(t, len(ids))
 	for _, id := range ids {

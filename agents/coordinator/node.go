@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -140,14 +141,15 @@ type tenure struct {
 	Record   record           `cbor:"7,keyasint"`
 }
 
-// Leases returns the present state of that.
+// Leases returns the present state of that. What the machine does later does not
+// change it.
 func (m *Machine) Leases() Leases {
 	f := Leases{
 		Term: m.term, Started: m.started, Zero: m.zero, Stop: m.stop, Why: m.why,
 		Workers: make(map[string]tenure, len(m.nodes)), Order: m.order, Free: m.free, Lost: m.lost,
 	}
 	for id, n := range m.nodes {
-		f.Workers[id] = tenure{n.name, n.capacity, n.closed, n.version, n.spans, n.releases, n.record}
+		f.Workers[id] = tenure{n.name, n.capacity, n.closed, n.version, n.spans, slices.Clone(n.releases), n.record}
 	}
 	return f
 }
