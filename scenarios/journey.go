@@ -36,14 +36,19 @@ func Journeys() []string {
 func (s Shopper) Walk() Journey {
 	w := &walk{shopper: s, steps: script(s.Journey, s.turns()), end: Ending{Outcome: results.Canceled}}
 	w.end.MeantToClaim = slices.Contains(w.steps, Claim) && !w.skips(Claim)
-	w.drops = w.end.MeantToClaim && s.drops()
+	w.drops = s.Drops()
 	w.end.MeantToOrder = slices.Contains(w.steps, Complete) && !w.drops
+	return s.attended(w)
+}
+
+// attended puts around a journey what is not of it: polls and logins.
+func (s Shopper) attended(j Journey) Journey {
 	t := &s.plan.Target
-	all := Journey(&asking{Journey: w, target: t})
+	j = &asking{Journey: j, target: t}
 	if t.Login != nil {
-		all = &member{Journey: all, shopper: s}
+		j = &member{Journey: j, shopper: s}
 	}
-	return all
+	return j
 }
 
 // A walk is a scripted journey: the shopper says its lines whatever comes

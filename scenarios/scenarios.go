@@ -29,6 +29,9 @@ type ID struct {
 	Number uint32
 }
 
+// Nth returns the identity of shopper g of the whole crowd.
+func Nth(g uint64) ID { return ID{Slot(g % Slots), uint32(g / Slots)} }
+
 // String returns slot and number as reports spell them: 17/3.
 func (id ID) String() string { return fmt.Sprintf("%d/%d", id.Slot, id.Number) }
 

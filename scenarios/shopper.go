@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/results"
@@ -115,9 +116,10 @@ func (s Shopper) Address() netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// drops says whether it leaves with its coupons instead of ordering.
-func (s Shopper) drops() bool {
-	return s.plan.draws.unit(s.ID, 0, forDrop) < s.Persona.Drops
+// Drops says whether it leaves with the coupons that its journey claims instead
+// of ordering.
+func (s Shopper) Drops() bool {
+	return s.plan.Target.Coupons.Protocol != "" && slices.Contains(script(s.Journey, 1), Claim) && s.plan.draws.unit(s.ID, 0, forDrop) < s.Persona.Drops
 }
 
 // reinstalls returns how long it takes to start over for the given life: the

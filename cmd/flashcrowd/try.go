@@ -61,8 +61,7 @@ func try(ctx context.Context, w world, name string, f tryFlags) error {
 	if f.number >= plan.Shoppers {
 		return usage(fmt.Errorf("--shopper %d: the crowd has %d, from 0", f.number, plan.Shoppers))
 	}
-	id := scenarios.ID{Slot: scenarios.Slot(f.number % scenarios.Slots), Number: uint32(f.number / scenarios.Slots)}
-	shopper, err := plan.Shopper(id).As(f.persona, f.journey)
+	shopper, err := plan.Shopper(scenarios.Nth(f.number)).As(f.persona, f.journey)
 	if err != nil {
 		return usage(err)
 	}
