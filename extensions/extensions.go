@@ -7,6 +7,9 @@
 // leave the engine as k6 sample containers, so stock outputs see samples and
 // ours sees facts, in one line and one order.
 //
+// A script may also lead shoppers itself (scripted.go): then each has a VU and
+// does what it is told, with the keys, lines and habits that the crowd's have.
+//
 // The same module runs in two ways. In the child of a worker the link says what
 // to do and the output reports back. In a k6 built with xk6 there is no link:
 // run() takes the campaign, and k6's own thresholds and summary judge it.

@@ -24,6 +24,7 @@ import (
 type module struct {
 	session *session
 	running sync.Mutex // one crowd at a time: its metrics would mix
+	stands  stands
 }
 
 // instance is the module in one VU.
@@ -31,6 +32,8 @@ type instance struct {
 	*module
 	vu      modules.VU
 	metrics map[*results.Metric]*metrics.Metric
+	engines map[*stand]*crowd.Engine // of scripted shoppers
+	guest   *crowd.Guest             // of this iteration, or of one before
 }
 
 // NewModuleInstance implements modules.Module.
@@ -48,7 +51,7 @@ func (m *module) NewModuleInstance(vu modules.VU) modules.Instance {
 
 // Exports implements modules.Instance.
 func (i *instance) Exports() modules.Exports {
-	exports := map[string]any{"run": i.run}
+	exports := map[string]any{"run": i.run, "Shopper": i.shopper}
 	return modules.Exports{Default: exports, Named: exports}
 }
 
@@ -92,7 +95,11 @@ func (i *instance) crowd(value sobek.Value) error {
 		return err
 	}
 
-	setup, plan, err := i.alone(value)
+	o, err := i.options(runName, value)
+	if err != nil {
+		return err
+	}
+	setup, plan, err := o.alone(runName)
 	if err != nil {
 		return err
 	}
@@ -113,36 +120,43 @@ func (i *instance) crowd(value sobek.Value) error {
 // engine builds the engine for a setup; its facts leave through k6's samples.
 // It is ended when the campaign's files can't be read any more.
 func (i *instance) engine(setup link.Setup, alone bool, end func(error)) (*crowd.Engine, error) {
-	plan, err := scenarios.DecodePlan(setup.Plan)
-	if err != nil {
-		return nil, fmt.Errorf("read the plan: %w", err)
-	}
-	if err := plan.Attach(setup.Data, end); err != nil {
-		return nil, err
-	}
-	config, err := Outfit(plan, Terms{Run: setup.Run, Env: setup.Env, Allow: setup.Allow})
+	config, err := equip(setup, end)
 	if err != nil {
 		return nil, err
 	}
 	config.Alone = alone
-	state := i.vu.State()
-	if alone { // k6's thresholds, summary and outputs listen
-		c := &catalogue{metrics: i.metrics, root: state.Tags.GetCurrentValues().Tags, tags: make(map[results.Tags]*metrics.TagSet)}
-		config.Emit = func(f results.Fact) {
-			state.Samples <- &parcel{fact: f, samples: c.samples(f, time.Now())}
-		}
+	if alone {
+		config.Emit = i.samples()
 	} else {
+		state := i.vu.State()
 		config.Emit = func(f results.Fact) { state.Samples <- &parcel{fact: f} }
 	}
 	return crowd.New(config), nil
 }
 
-// alone reads a script's options and makes the setup that a worker would send.
-func (i *instance) alone(value sobek.Value) (link.Setup, *scenarios.Plan, error) {
-	o, err := i.options(value)
+// samples returns what turns facts into samples: k6's thresholds, summary and
+// outputs listen.
+func (i *instance) samples() func(results.Fact) {
+	state := i.vu.State()
+	c := &catalogue{metrics: i.metrics, root: state.Tags.GetCurrentValues().Tags, tags: make(map[results.Tags]*metrics.TagSet)}
+	return func(f results.Fact) { state.Samples <- &parcel{fact: f, samples: c.samples(f, time.Now())} }
+}
+
+// equip reads a setup's plan and equips an engine for it, but for where its
+// facts go. What goes wrong with the campaign's files later is told to end.
+func equip(setup link.Setup, end func(error)) (crowd.Config, error) {
+	plan, err := scenarios.DecodePlan(setup.Plan)
 	if err != nil {
-		return link.Setup{}, nil, err
+		return crowd.Config{}, fmt.Errorf("read the plan: %w", err)
 	}
+	if err := plan.Attach(setup.Data, end); err != nil {
+		return crowd.Config{}, err
+	}
+	return Outfit(plan, Terms{Run: setup.Run, Env: setup.Env, Allow: setup.Allow})
+}
+
+// alone makes the setup that a worker would send of a script's options.
+func (o options) alone(name string) (link.Setup, *scenarios.Plan, error) {
 	campaign, err := scenarios.Load(o.Campaign)
 	if err != nil {
 		return link.Setup{}, nil, err
@@ -158,7 +172,7 @@ func (i *instance) alone(value sobek.Value) (link.Setup, *scenarios.Plan, error)
 		plan.Target.URL = o.Target
 	}
 	if plan.Target.URL == "" {
-		return link.Setup{}, nil, errors.New("flashcrowd.run() needs {target: URL}: start one with: flashcrowd storefront")
+		return link.Setup{}, nil, fmt.Errorf("%s needs {target: URL}: start one with: flashcrowd storefront", name)
 	}
 	env := make(map[string]string)
 	for _, name := range plan.Secrets() {

@@ -26,7 +26,7 @@ func TestOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		i := &instance{vu: &modulestest.VU{RuntimeField: rt}}
-		o, err := i.options(value)
+		o, err := i.options(runName, value)
 		switch {
 		case c.fault == "" && (err != nil || o.Campaign != "smoke"):
 			t.Errorf("%s: %+v, %v", c.js, o, err)

@@ -242,7 +242,7 @@ func TestTargetThatRefuses(t *testing.T) {
 	}
 }
 
-// TestScriptInPlainK6 runs the example script with the k6 inside: no
+// TestScriptInPlainK6 runs the example scripts with the k6 inside: no
 // coordinator, k6's own thresholds and summary.
 func TestScriptInPlainK6(t *testing.T) {
 	t.Parallel()
@@ -259,22 +259,26 @@ func TestScriptInPlainK6(t *testing.T) {
 			t.Fatal("the storefront does not start")
 		}
 	}
-	script, err := filepath.Abs("../../scenarios/scripts/example.js")
-	if err != nil {
-		t.Fatal(err)
-	}
 	campaign, err := filepath.Abs("testdata/quick.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(binary, "k6", "run", "--no-usage-report", "-e", "TARGET="+url, "-e", "CAMPAIGN="+campaign, script).CombinedOutput()
-	if err != nil {
-		t.Fatalf("k6 run: %v\n%s", err, out)
-	}
-	for _, want := range []string{"turn_ttft", "order_success", "shoppers_ended", "✓"} {
-		if !strings.Contains(string(out), want) {
-			t.Errorf("k6's summary lacks %s:\n%s", want, out)
-		}
+	for _, script := range []string{"example.js", "shopper.js"} {
+		t.Run(script, func(t *testing.T) {
+			path, err := filepath.Abs("../../scenarios/scripts/" + script)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command(binary, "k6", "run", "--no-usage-report", "-e", "TARGET="+url, "-e", "CAMPAIGN="+campaign, path).CombinedOutput()
+			if err != nil {
+				t.Fatalf("k6 run: %v\n%s", err, out)
+			}
+			for _, want := range []string{"turn_ttft", "order_success", "shoppers_ended", "✓"} {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("k6's summary lacks %s:\n%s", want, out)
+				}
+			}
+		})
 	}
 }
 
