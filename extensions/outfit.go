@@ -87,6 +87,9 @@ func protocols(t scenarios.Target) (crowd.Protocols, error) {
 		}
 		*e.to = described
 	}
+	if turn := t.Chat.Operations[scenarios.Turn.String()]; turn.Answer != nil {
+		p.Socket = turn.Answer.Events == scenarios.WebSocket
+	}
 	var err error
 	p.Login, err = custom.NewLogin(t.Login)
 	return p, err

@@ -47,10 +47,10 @@ func (r Request) Form() bool {
 
 // Answer says how the answer to a turn carries the assistant's words.
 type Answer struct {
-	Events string `json:"events"`          // SSE or JSON
+	Events string `json:"events"`          // SSE, JSON or WebSocket
 	Text   string `json:"text"`            // gjson path of the text, in each event or in the whole
-	Done   string `json:"done,omitempty"`  // the data that ends a stream; empty: see Until
-	Until  *Rule  `json:"until,omitempty"` // matches the event that ends it; neither: the body's end does
+	Done   string `json:"done,omitempty"`  // the data of the event, or message, that ends an answer; empty: see Until
+	Until  *Rule  `json:"until,omitempty"` // matches the event that ends it; neither: the body's end does, and a socket must have one
 	Error  string `json:"error,omitempty"` // gjson path of what makes an event an error
 }
 
@@ -58,6 +58,10 @@ type Answer struct {
 const (
 	SSE  = "sse"  // server-sent events
 	JSON = "json" // one JSON text
+
+	// WebSocket is a socket for the whole conversation. The request is its
+	// handshake, without the body, which is the message of each turn.
+	WebSocket = "websocket"
 )
 
 // Rule is a condition on an answer. It matches when its status does and its

@@ -73,7 +73,7 @@ func (k *checker) operation(at string, kind StepKind, t *Target, o Operation) {
 	case kind == Turn && o.Answer == nil:
 		k.fault(at+".answer", "answer: {events: sse, text: choices.0.delta.content, done: \"[DONE]\"}", "is missing")
 	case kind == Turn:
-		k.answer(at, o)
+		k.answer(at, t, o)
 	}
 }
 
@@ -189,7 +189,7 @@ func (k *checker) takes(at string, take map[string]string) {
 	}
 }
 
-func (k *checker) answer(at string, o Operation) {
+func (k *checker) answer(at string, t *Target, o Operation) {
 	a := o.Answer
 	at, ok := at+".answer", at+".ok"
 	k.gjson(at+".text", a.Text)
@@ -211,8 +211,21 @@ func (k *checker) answer(at string, o Operation) {
 		if a.Done != "" || a.Until != nil {
 			k.fault(at+".done", "leave it out", "is for a stream")
 		}
+	case WebSocket:
+		if len(o.OK) > 0 {
+			k.fault(ok, "leave it out", "is not used by a socket: its messages say it")
+		}
+		if a.Done == "" && a.Until == nil {
+			k.fault(at+".done", "{path: type, is: end}", "is missing: nothing else says that an answer over a socket is whole")
+		}
+		if t.HTTP == HTTP2 {
+			k.fault("target.http", "1.1", "carries no WebSocket here")
+		}
+		if o.Request.Method != "GET" {
+			k.fault(strings.TrimSuffix(at, ".answer")+".request.method", "GET", "must be that of a handshake, and the body is the message")
+		}
 	default:
-		k.fault(at+".events", SSE+" or "+JSON, "%q is not how an answer comes", clip(a.Events, 40))
+		k.fault(at+".events", SSE+", "+JSON+" or "+WebSocket, "%q is not how an answer comes", clip(a.Events, 40))
 	}
 }
 

@@ -17,6 +17,9 @@ func (r *reader) operation(f field, kind StepKind) Operation {
 	o := r.described(fields)
 	if kind == Turn && fields["answer"].node != nil {
 		o.Answer = r.answer(fields["answer"])
+		if o.Answer.Events == WebSocket && r.keys[f.path+".request.method"] == nil {
+			o.Request.Method = "GET"
+		}
 	}
 	if kind != Turn && fields["poll"].node != nil {
 		o.Poll = r.polling(fields["poll"])

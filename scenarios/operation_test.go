@@ -89,3 +89,23 @@ func TestDescribedSecrets(t *testing.T) {
 		t.Errorf("the plan holds %s", got)
 	}
 }
+
+// A socket's request is a handshake, and its answer says itself when it is whole.
+func TestSocketFaults(t *testing.T) {
+	const turn = "name: a\ncrowd: {shoppers: 1, stages: [{name: s, for: 1s, rate: 1}], journeys: {browse: 1}}\ntarget:\n  chat: {protocol: http, turn: "
+	for _, test := range []struct{ turn, fault string }{
+		{`{request: {path: /t}, answer: {events: websocket, text: t, done: end}}}`, ""},
+		{`{request: {path: /t}, answer: {events: websocket, text: t}}}`, "turn.answer.done: is missing"},
+		{`{request: {path: /t, method: POST}, answer: {events: websocket, text: t, done: end}}}`, "turn.request.method: must be that of a handshake"},
+		{`{request: {path: /t}, answer: {events: websocket, text: t, done: end}, ok: [{status: 101}]}}`, "turn.ok: is not used by a socket"},
+		{"{request: {path: /t}, answer: {events: websocket, text: t, done: end}}}\n  http: 2", "target.http: carries no WebSocket"},
+	} {
+		c, err := Parse("a.yaml", []byte(turn+test.turn+"\n"))
+		switch {
+		case test.fault == "" && (err != nil || c.Target.Chat.Operations["turn"].Request.Method != "GET"):
+			t.Errorf("%s: %v", test.turn, err)
+		case test.fault != "" && (err == nil || !strings.Contains(err.Error(), test.fault)):
+			t.Errorf("%s: %v, want %q", test.turn, err, test.fault)
+		}
+	}
+}

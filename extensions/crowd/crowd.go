@@ -48,6 +48,7 @@ type Session struct {
 type Protocols struct {
 	Chat, Coupons, Checkout Protocol
 	Login                   Protocol // nil where nobody logs in
+	Socket                  bool     // turns are over a connection of their own
 }
 
 // For returns the protocol that carries out a step.
@@ -79,6 +80,8 @@ type Shopper struct {
 	step     scenarios.Step // the one that is running or comes next
 	due      time.Duration  // its intended time, on the engine's clock
 	conn     *wire.Conn
+	other    *wire.Conn // the one that is not current: see pickUp
+	talks    bool
 	device   wire.Device // what it connects with
 	opened   int         // connections, for the step that is running
 	before   []string    // secrets that it had taken before this step, for evidence to hide

@@ -102,7 +102,7 @@ func newStand(t *testing.T, p Protocol, alone bool) *stand {
 	}
 	s := &stand{plan: plan, zero: time.Now()}
 	s.Engine = New(Config{
-		Plan: plan, Dialer: dialer{}, Protocols: Protocols{p, p, p, p},
+		Plan: plan, Dialer: dialer{}, Protocols: Protocols{Chat: p, Coupons: p, Checkout: p, Login: p},
 		Header: func(scenarios.Shopper, map[string]string) []byte { return nil },
 		Emit:   s.add,
 		Boot:   func() time.Duration { return time.Since(s.zero) },

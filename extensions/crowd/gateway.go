@@ -62,7 +62,7 @@ func (e *Engine) reuse(s *Shopper) bool {
 		}
 		e.hangUp(s)
 	}
-	if !e.Pooled {
+	if !e.Pooled || s.talks {
 		return false
 	}
 	for c := e.gateway.take(); c != nil; c = e.gateway.take() {
@@ -82,7 +82,7 @@ func (e *Engine) rest(s *Shopper) {
 		return
 	}
 	s.conn.Rest()
-	if !e.Pooled {
+	if !e.Pooled || s.talks { // a conversation is one shopper's
 		return
 	}
 	if s.conn.Spent() {
@@ -101,7 +101,23 @@ func (e *Engine) connect(s *Shopper, c *wire.Conn) (had *wire.Conn) {
 	return had
 }
 
-// hangUp closes the shopper's connection.
+// pickUp makes the one of a shopper's connections current that talks, or the one
+// for everything else: a conversation over a socket goes on while it buys.
+func (e *Engine) pickUp(s *Shopper, talks bool) {
+	if talks != s.talks {
+		s.other = e.connect(s, s.other)
+		s.talks = talks
+	}
+}
+
+// part closes all that the shopper has open.
+func (e *Engine) part(s *Shopper) {
+	e.hangUp(s)
+	e.pickUp(s, !s.talks)
+	e.hangUp(s)
+}
+
+// hangUp closes the shopper's current connection.
 func (e *Engine) hangUp(s *Shopper) {
 	if c := e.connect(s, nil); c != nil {
 		c.Close()

@@ -34,7 +34,7 @@ func (e *Engine) next(s *Shopper, last scenarios.Result) bool {
 	}
 	if s.step.Fresh {
 		s.History, s.Taken, s.Cookies, s.Sessions = nil, nil, nil, nil
-		e.hangUp(s)
+		e.part(s)
 	}
 	if s.step.User != s.User {
 		s.User, s.Cookies = s.step.User, nil
@@ -174,6 +174,7 @@ const mostRequests = 8
 
 // request sends one request, on the shopper's connection if that is fit for it.
 func (e *Engine) request(fire context.Context, s *Shopper, start time.Time) scenarios.Result {
+	e.pickUp(s, e.Protocols.Socket && s.step.Kind == scenarios.Turn)
 	if !e.reuse(s) {
 		patience := s.step.Answer
 		if s.step.FirstToken > 0 {
@@ -229,7 +230,7 @@ func (e *Engine) leave(s *Shopper, broken bool) {
 	if !broken {
 		e.farewell(s)
 	}
-	e.hangUp(s)
+	e.part(s)
 	end := s.journey.End()
 	if broken {
 		end.Outcome = results.Canceled
@@ -260,6 +261,7 @@ func (e *Engine) farewell(s *Shopper) {
 	e.mu.Lock()
 	e.running[s] = struct{}{} // so that it can be broken off
 	e.mu.Unlock()
+	e.pickUp(s, false)
 	defer func() {
 		_ = recover() // as in attempt; nobody asks what became of it
 		e.rest(s)

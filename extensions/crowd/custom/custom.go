@@ -84,6 +84,9 @@ func (h *HTTP) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios
 	}
 	host, prefix := c.Target()
 	req.Extra = appendCookies(req.Extra, s, prefix+req.Path, start)
+	if o.answer != nil && o.answer.Events == scenarios.WebSocket {
+		return h.talk(o, c, s, step, req, said)
+	}
 	resp, err := c.Do(req)
 	if err != nil {
 		return lost(err)

@@ -64,6 +64,9 @@ func compile(prefix string, d scenarios.Operation, defaults map[string]string) (
 	if o.body, err = scenarios.Pieces(d.Request.Body); err != nil {
 		return nil, err
 	}
+	if d.Answer != nil && d.Answer.Events == scenarios.WebSocket {
+		defaults = nil // they are for requests, and this is a handshake
+	}
 	own := maps.Clone(d.Request.Headers)
 	for name, value := range defaults {
 		if name == "Accept" && d.Answer != nil && d.Answer.Events == scenarios.SSE {

@@ -35,10 +35,16 @@ func (h *HTTP) turn(o *operation, resp *wire.Response, s *crowd.Shopper, said []
 	streamed := o.answer.Events == scenarios.SSE && resp.Status/100 == 2 && (kind == "" || strings.TrimSpace(kind) == "text/event-stream")
 	var err error
 	if streamed {
-		err = o.stream(&t, resp)
+		err = o.stream(&t, resp, resp.Events().Next)
 	} else {
 		err = o.whole(&t, resp)
 	}
+	return h.told(o, &t, err, resp, s, said)
+}
+
+// told says what came of a turn whose answer was read, and goes on with the
+// conversation if it was good.
+func (h *HTTP) told(o *operation, t *telling, err error, resp *wire.Response, s *crowd.Shopper, said []byte) scenarios.Result {
 	if err != nil {
 		t.Outcome, t.Why, t.End = wire.Outcome(err), err.Error(), time.Now()
 		return t.Result
@@ -82,8 +88,12 @@ func (o *operation) whole(t *telling, resp *wire.Response) error {
 	if t.decided {
 		return nil
 	}
-	if o.answer.Events == scenarios.SSE {
+	switch o.answer.Events {
+	case scenarios.SSE:
 		t.decide(results.Malformed, "an answer that is no stream of events")
+		return nil
+	case scenarios.WebSocket:
+		t.decide(results.Malformed, "an answer that is no WebSocket")
 		return nil
 	}
 	t.FirstChunk = resp.At
@@ -97,10 +107,10 @@ func (o *operation) whole(t *telling, resp *wire.Response) error {
 }
 
 // stream reads events until the answer is done, or ends.
-func (o *operation) stream(t *telling, resp *wire.Response) error {
-	a, events := o.answer, resp.Events()
+func (o *operation) stream(t *telling, resp *wire.Response, next func() (wire.Event, error)) error {
+	a := o.answer
 	for {
-		e, err := events.Next()
+		e, err := next()
 		if err == io.EOF {
 			if !t.decided && (a.Done != "" || a.until != nil) {
 				t.decide(results.Truncated, "the stream ended before it said that it is done")

@@ -22,6 +22,13 @@ type Conn struct {
 	used   bool // a request was sent on it
 	cancel atomic.Bool
 	buf    *buffers // nil at rest
+
+	socket   bool // it went over to WebSocket; see socket.go
+	spent    bool // and must not be used for another message
+	began    bool // of a message that is not whole something was read
+	frames   int  // of this answer
+	controls int  // of them, pings and pongs
+
 	answer Response // of the last request
 	events Events   // of that answer
 }
@@ -66,7 +73,7 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 	b.r, b.w, b.secrets = 0, 0, nil
 	b.head, b.seen, b.data, b.line, b.size = b.head[:0], b.seen[:0], b.data[:0], b.line[:0], b.size[:0]
 	b.out = c.render(b.out[:0], req)
-	c.answer = Response{c: c, deadline: req.Deadline, bodiless: req.Method == "HEAD"}
+	c.answer = Response{c: c, deadline: req.Deadline, bodiless: req.Method == "HEAD", upgrade: req.upgrade}
 	c.dirty, c.used = true, true // until the answer's end says otherwise
 
 	first := req.First
@@ -159,6 +166,9 @@ func (c *Conn) Target() (host, path string) { return c.target.host, c.target.pat
 // Reusable says whether another request may be sent: the last answer was read
 // to its end and allows it, and the other side has not closed meanwhile.
 func (c *Conn) Reusable() bool {
+	if c.socket {
+		return c.fit()
+	}
 	if c.Spent() {
 		return false
 	}
@@ -179,6 +189,10 @@ func (c *Conn) Rest() {
 	if b == nil {
 		return
 	}
+	if c.socket && !c.spent && b.r < b.w { // the beginning of a message would be lost
+		b.out = b.out[:0]
+		return
+	}
 	c.buf = nil
 	for _, p := range []*[]byte{&b.out, &b.head, &b.line, &b.size, &b.data, &b.seen} {
 		if cap(*p) > keepAtMost {
@@ -190,6 +204,7 @@ func (c *Conn) Rest() {
 
 // Close closes the connection. It does not wait for the other side.
 func (c *Conn) Close() error {
+	c.partWays()
 	c.Rest()
 	if t, ok := c.raw.(*tls.Conn); ok && c.dirty {
 		// A farewell would wait for room to be written, up to five seconds.

@@ -17,6 +17,7 @@ type Response struct {
 	c         *Conn
 	deadline  time.Time
 	answering bool
+	upgrade   string // what a 101 has to say; empty if it must not come
 	body      framing
 	left      int64 // of the body or of the chunk that is being read
 	read      int64 // of the body so far
@@ -92,6 +93,9 @@ func (r *Response) readHead() error {
 		}
 		if err := r.parseStatus(); err != nil {
 			return err
+		}
+		if r.Status == 101 && r.upgrade != "" {
+			return r.upgraded()
 		}
 		if r.Status == 101 {
 			return malformed("the answer switches protocols, nobody asked for that")

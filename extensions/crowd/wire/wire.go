@@ -30,6 +30,8 @@ type Request struct {
 
 	First    time.Time // until when something that counts must have come: see Response.Answering; zero: as Deadline
 	Deadline time.Time // until when the whole answer must have come; zero: none
+
+	upgrade string // see Conn.Upgrade
 }
 
 // Limits against hostile answers. What goes beyond one is malformed.
