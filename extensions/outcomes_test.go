@@ -33,6 +33,9 @@ type tongue struct {
 
 const (
 	turned   = "data: {\"choices\":[{\"delta\":{\"content\":\"好的\"}}]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"下单了\"},\"finish_reason\":\"stop\"}]}\n\n"
+	word     = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"好的\"}\n\n"
+	words    = word + "data: {\"type\":\"response.output_text.delta\",\"delta\":\"下单了\"}\n\n"
+	finished = "data: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\",\"output\":[]}}\n\n"
 	streamed = "data: {\"text\":\"好的\"}\n\ndata: {\"text\":\"下单了\"}\n\n"
 )
 
@@ -47,6 +50,16 @@ var tongues = []tongue{
 		results.Unavailable:   {"503 <html>", "{\"error\":{\"code\":\"server_is_overloaded\"}}"},
 		results.ErrorInStream: {turned[:strings.Index(turned, "\n\n")+2] + "data: {\"error\":{\"code\":\"server_error\"}}\n\n"},
 		results.Malformed:     {"data: <html>\n\n", "data: {\"choices\":[{\"delta\":{\"content\":5}}]}\n\n"},
+		results.Unclassified:  {"302 "},
+	}},
+	{"chat", "openai-responses", "{protocol: openai-responses, model: m}", map[results.Outcome][]string{
+		results.OK:            {words + finished},
+		results.Rejected:      {"400 {\"error\":{\"code\":\"invalid_value\"}}"},
+		results.Refused:       {strings.ReplaceAll(words, "好的", "活动太火爆,请稍后再试") + finished},
+		results.RateLimited:   {"429 {}", "data: {\"type\":\"response.failed\",\"response\":{\"status\":\"failed\",\"error\":{\"code\":\"rate_limit_exceeded\"}}}\n\n"},
+		results.Unavailable:   {"503 <html>", "data: {\"type\":\"error\",\"code\":\"server_is_overloaded\"}\n\n"},
+		results.ErrorInStream: {word + "data: {\"type\":\"error\",\"code\":null,\"message\":\"odd\"}\n\n"},
+		results.Malformed:     {"data: <html>\n\n"},
 		results.Unclassified:  {"302 "},
 	}},
 	{"chat", "http", "{protocol: http, turn: {request: {path: /ask, body: '{{step.history}}'}, rejected: [{status: 403}], answer: {text: text, done: end, error: error}}}", map[results.Outcome][]string{
@@ -276,7 +289,7 @@ func TestOutcomesOfEveryProtocol(t *testing.T) {
 					patience := time.Duration(0) // a busy machine must not look like a slow backend
 					switch want {
 					case results.TimedOut, results.Stalled:
-						patience = time.Second
+						patience = 600 * time.Millisecond
 					case results.Canceled:
 						patience = -1
 					}

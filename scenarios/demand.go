@@ -27,6 +27,7 @@ const (
 type Demand struct {
 	Expect   Expect
 	Sampled  uint64        // shoppers that were walked through their journeys to find it out; the first of the crowd
+	Pooled   bool          // shoppers share connections
 	Requests float64       // for each shopper
 	Visit    time.Duration // from a shopper's arrival to its end, on average
 	Stages   []Traffic     // in order, and last what goes on after the plan's end
@@ -59,7 +60,7 @@ const demandSample = 20_000
 func (p *Plan) Demand() Demand { return p.demand(demandSample) }
 
 func (p *Plan) demand(most uint64) Demand {
-	d := Demand{Expect: p.Campaign.Expect, Sampled: min(p.Shoppers, most)}
+	d := Demand{Expect: p.Campaign.Expect, Sampled: min(p.Shoppers, most), Pooled: p.Target.Connections == Pooled}
 	c := newCourse(p.Duration())
 	var requests int
 	var visits time.Duration
@@ -186,6 +187,7 @@ func (c *course) height(from, to time.Duration, each float64) (l Traffic) {
 // at 4,000 orders for each second of a processor.
 const (
 	bytesPerShopper = 32 << 10  // that thinks, with a connection of its own
+	bytesPerPooled  = 12 << 10  // that thinks, without one
 	bytesPerStream  = 40 << 10  // with a request under way
 	bytesPerWorker  = 120 << 20 // before the first shopper: worker, k6, the plan
 	cpuPerRequest   = 2 * time.Second / (4_000 * 8)
@@ -211,24 +213,37 @@ func (d Demand) WorkersFor(files uint64) int {
 	if files <= filesPerWorker {
 		return 0
 	}
-	return int(d.Peak.Shoppers+1)/int(files-filesPerWorker) + 1
+	return int(d.connections())/int(files-filesPerWorker) + 1
+}
+
+// connections is how many there are at once. Pooled ones are as many as there
+// are requests under way.
+func (d Demand) connections() uint64 {
+	if d.Pooled {
+		return uint64(d.Peak.InFlight + 1)
+	}
+	return uint64(d.Peak.Shoppers + 1)
 }
 
 // Needs says what it takes to meet the demand with so many workers on one
 // machine, at least 1. Hung-up connections linger unless the target is on the
-// same machine, where Linux uses their ports again.
+// same machine, where Linux uses their ports again; pooled ones are kept.
 func (d Demand) Needs(workers int, sameMachine bool) Needs {
 	share := uint64(max(workers, 1))
-	connections := uint64(d.Peak.Shoppers + 1)
-	streams := min(uint64(d.Peak.InFlight+1), connections)
+	connections, each := d.connections(), uint64(bytesPerShopper)
+	if d.Pooled {
+		each = bytesPerPooled
+	}
+	shoppers := uint64(d.Peak.Shoppers + 1)
+	busy := min(uint64(d.Peak.InFlight+1), shoppers)
 	n := Needs{
 		Processors:  d.Peak.Requests * cpuPerRequest.Seconds(),
-		Memory:      share*bytesPerWorker + streams*bytesPerStream + (connections-streams)*bytesPerShopper,
+		Memory:      share*bytesPerWorker + busy*bytesPerStream + (shoppers-busy)*each,
 		Files:       (connections+share-1)/share + filesPerWorker,
 		Connections: connections,
 		Ports:       connections,
 	}
-	if !sameMachine {
+	if !sameMachine && !d.Pooled {
 		n.Ports += uint64(d.Peak.Arrivals * Lingering.Seconds())
 	}
 	return n

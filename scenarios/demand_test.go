@@ -105,6 +105,14 @@ func TestDemandOfEveryJourney(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	d := Demand{Peak: Traffic{Arrivals: 100, Requests: 8000, Shoppers: 10_000, InFlight: 2000}}
+	pooled := d
+	pooled.Pooled = true
+	if got, want := pooled.Needs(2, false), (Needs{0.5, 240<<20 + 2001*(40<<10) + 8000*(12<<10), 1_065, 2_001, 2_001}); got != want {
+		t.Errorf("pooled: %+v, want %+v", got, want)
+	}
+	if n := pooled.WorkersFor(1064); n != 3 {
+		t.Errorf("%d workers for 2001 connections at 1000 each", n)
+	}
 	for _, c := range []struct {
 		workers int
 		same    bool

@@ -114,6 +114,9 @@ func compare(d scenarios.Demand, m ground, scale float64) []need {
 			}
 		case needPorts:
 			a.Do = fmt.Sprintf("dial from %d addresses: target.source", int(math.Ceil(a.Needs/float64(m.Ports))))
+			if !d.Pooled {
+				a.Do += "; or share connections, if the backend's clients do: target.connections: pooled"
+			}
 			if a.Needs <= mostPorts*float64(m.sources) {
 				a.Do = "widen the range: sysctl -w net.ipv4.ip_local_port_range='1024 65535', or " + a.Do
 			}
