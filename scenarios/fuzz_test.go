@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/flashcrowd/flashcrowd/results"
@@ -25,6 +26,8 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(src)
 	}
+	cert, _ := authority(f)
+	f.Add([]byte(connected("  http: 2\n  tls: {ca: " + strconv.Quote(cert) + ", cert: \"${C}\", key: \"${K}\"}\n  source: [127.0.1.0/28]\n  client_address: A\n  stress_header: B\n")))
 	f.Add([]byte("a: [1,\nb: 2"))
 	f.Add([]byte("? a\n: - b\n- - - c"))
 	f.Add([]byte("\"\\x00\": |\n  x\n"))
