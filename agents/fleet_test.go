@@ -260,6 +260,7 @@ type fleet struct {
 	mu      sync.Mutex
 	ends    map[string]error
 	books   *store.Store
+	kill    context.CancelFunc // the coordinator
 }
 
 func newFleet(t *testing.T, length string, workers int, change func(*coordinator.Config)) *fleet {
@@ -285,7 +286,9 @@ func newFleet(t *testing.T, length string, workers int, change func(*coordinator
 	if f.co, err = coordinator.New(c); err != nil {
 		t.Fatal(err)
 	}
-	go func() { f.led <- f.co.Run(t.Context()) }()
+	ctx, kill := context.WithCancel(t.Context())
+	f.kill = kill
+	go func() { f.led <- f.co.Run(ctx) }()
 	select {
 	case f.join = <-listening:
 	case err := <-f.led:
@@ -505,6 +508,41 @@ func TestWorkerLeaves(t *testing.T) {
 		t.Errorf("never started: %+v", s)
 	}
 	f.wantLoad(run)
+}
+
+// A coordinator that ends in mid-run is followed by another: workers go on, and
+// nothing is lost or late.
+func TestResumedCoordinator(t *testing.T) {
+	defer noLeaks(t)()
+	long := func(c *coordinator.Config) { c.Lease = 4 * time.Second }
+	f := newFleet(t, "5s", 2, long)
+	f.worker(t.Context(), "worker-1", t.TempDir())
+	f.worker(t.Context(), "worker-2", t.TempDir())
+	f.launched(300)
+	f.kill()
+	if err := <-f.led; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	c := f.co.Config
+	c.Past, c.Listening = f.books, nil
+	var err error
+	if f.co, err = coordinator.New(c); err != nil {
+		t.Fatal(err)
+	}
+	go func() { f.led <- f.co.Run(t.Context()) }()
+	run := f.end()
+	f.wantEnd("worker-1", "")
+	f.wantEnd("worker-2", "")
+	if a := run.Account; a.Late > 0 || a.Orphaned > 0 || len(a.NeverStarted) > 0 || run.Stopped != "" {
+		t.Errorf("%+v, stopped %q", a, run.Stopped)
+	}
+	f.wantLoad(run)
+	if _, err := coordinator.New(c); !errors.Is(err, coordinator.ErrOver) {
+		t.Errorf("resumed a run that is over: %v", err)
+	}
+	if state, err := f.books.State(); err != nil || len(state) == 0 || bytes.Contains(state, []byte{0x30, 0x82}) {
+		t.Errorf("the key stays in the store of a run that is over: %v", err)
+	}
 }
 
 // Both workers are replaced in mid-run, one after another, and nobody is late.

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"slices"
@@ -38,8 +39,16 @@ type Store interface {
 type Notes interface {
 	Started(at time.Time) error
 	Worker(id string, n results.WorkerNote) error
-	Skip(s results.Skip) error
+	Skips(all []results.Skip) error // all of them, each time
 	Stop(why string) error
+}
+
+// A Past is what a coordinator that led the run before has left.
+type Past interface {
+	State() ([]byte, error) // as saved last
+	Snapshots() iter.Seq2[results.Snapshot, error]
+	Merger() (*results.Merger, error)
+	Begun() (time.Time, error)
 }
 
 // Config says which run to lead, and how. Times that are 0 take the default.
@@ -49,6 +58,7 @@ type Config struct {
 	Rules []verdict.Threshold // those with AbortOnFail are watched
 	Store Store
 	Notes Notes
+	Past  Past // of a run that is resumed; else nil
 
 	Workers int           // to wait for; at least 1
 	Least   int           // to start with when Wait is over; 0 means Workers
@@ -79,14 +89,18 @@ type Coordinator struct {
 
 	mu      sync.Mutex // of everything below
 	machine *Machine
-	unsaved error   // the lease state could not be stored: nothing goes on before it is
-	waiting []batch // for that
+	resumed []Action // what a resumed machine wants done first
+	unsaved error    // the lease state could not be stored: nothing goes on before it is
+	waiting []batch  // for that
 	fleet   *membership.Fleet
 	merger  *results.Merger
+	gossip  string // where we listen
+	api     string
 	started time.Time
 	seen    map[string]bool // workers that were members when they first came
 	ready   int
-	faults  []error // what went wrong and did not stop the run
+	skips   []results.Skip // of the coordinator's own
+	faults  []error        // what went wrong and did not stop the run
 	failure error
 }
 
@@ -127,10 +141,17 @@ func New(c Config) (*Coordinator, error) {
 		done: make(chan struct{}), clock: scenarios.Boottime,
 		merger: results.NewMerger(c.About), seen: map[string]bool{},
 	}
-	co.machine = NewMachine(Rules{
+	rules := Rules{
 		Workers: c.Workers, Least: c.Least, Wait: c.Wait, StartDelay: c.Lead, Notice: c.Notice, Lease: c.Lease,
 		Patience: c.Patience, Tail: c.Tail, End: c.Plan.Duration(),
-	}, co.clock())
+	}
+	if c.Past != nil {
+		if err := co.recall(rules); err != nil {
+			return nil, fmt.Errorf("resume run %s: %w", c.About.ID, err)
+		}
+		return co, nil
+	}
+	co.machine = NewMachine(rules, co.clock())
 	return co, nil
 }
 
@@ -148,7 +169,11 @@ func (c *Coordinator) Run(ctx context.Context) (err error) {
 	served := make(chan error, 1)
 	go func() { served <- server.ServeTLS(listener, "", "") }()
 	defer func() {
-		server.Close()
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if server.Shutdown(closing) != nil { // whoever is being answered gets it
+			server.Close()
+		}
 		<-served
 	}()
 
@@ -162,7 +187,9 @@ func (c *Coordinator) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, c.leave(fleet)) }()
 	c.mu.Lock()
 	c.fleet = fleet
+	c.gossip, c.api = fleet.Addr(), listener.Addr().String()
 	c.machine.since = c.clock()
+	c.perform(c.resumed, nil)
 	c.mu.Unlock()
 	if c.Listening != nil {
 		c.Listening(fleet.Addr())

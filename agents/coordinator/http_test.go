@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +45,7 @@ func (s *shelf) Commit(worker string, seq uint64, _, _ []byte) error {
 func (s *shelf) Save([]byte) error                       { s.saves++; return nil }
 func (s *shelf) Started(at time.Time) error              { s.started = at; return nil }
 func (s *shelf) Worker(string, results.WorkerNote) error { return nil }
-func (s *shelf) Skip(k results.Skip) error               { s.skips = append(s.skips, k); return nil }
+func (s *shelf) Skips(all []results.Skip) error          { s.skips = slices.Clone(all); return nil }
 func (s *shelf) Stop(why string) error                   { s.stops = append(s.stops, why); return nil }
 func (s *shelf) fill(full bool)                          { s.mu.Lock(); s.full = full; s.mu.Unlock() }
 

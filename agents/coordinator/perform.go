@@ -136,30 +136,21 @@ func (c *Coordinator) perform(actions []Action, p *parcel) *Answer {
 			c.merger.Worker(a.ID, a.Note)
 			c.keep(c.Notes.Worker(a.ID, a.Note))
 		case Lost:
-			for _, s := range skips(c.Plan, a) {
+			for _, s := range skips(c.Plan, loss(a)) {
 				c.merger.Skip(s)
-				c.keep(c.Notes.Skip(s))
+				c.skips = append(c.skips, s)
 			}
+			c.keep(c.Notes.Skips(c.skips))
 		case Halt:
 			c.merger.Stop(a.Why)
 			c.keep(c.Notes.Stop(a.Why))
 		case Finish:
 			c.failure = a.Err
+			c.forget()
 			close(c.done)
 		}
 	}
 	return reply
-}
-
-func (c *Coordinator) save(f Leases) error {
-	state, err := f.Encode()
-	if err == nil {
-		err = c.Store.Save(state)
-	}
-	if err != nil {
-		c.Log.Error("lease state not stored", "err", err)
-	}
-	return err
 }
 
 // keep remembers a fault that must not stop the machine, for Run to return.
@@ -174,7 +165,7 @@ func (c *Coordinator) keep(err error) {
 }
 
 // skips counts the arrivals of l as never started, stage by stage.
-func skips(p *scenarios.Plan, l Lost) []results.Skip {
+func skips(p *scenarios.Plan, l loss) []results.Skip {
 	var all []results.Skip
 	for _, span := range l.Spans {
 		for a := range p.Arrivals(span.Slot, span.From) {

@@ -11,11 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 )
 
-// An Identity is what a node is: a key that never leaves the process and the
-// certificate it signed itself. No authority vouches for it; its fingerprint
+// An Identity is what a node is: a key, which of workers never leaves the
+// process, and the certificate it signed itself. No authority vouches for it; its fingerprint
 // is the node's name in gossip, and gossip needs the cluster key.
 type Identity struct {
 	ID   string // the certificate's fingerprint: 64 hexadecimal digits of SHA-256
@@ -51,10 +52,36 @@ func NewIdentity() (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("make an identity: %w", err)
 	}
+	return newIdentity(leaf, private), nil
+}
+
+func newIdentity(leaf *x509.Certificate, private ed25519.PrivateKey) Identity {
 	return Identity{
 		ID:   Fingerprint(leaf),
-		cert: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private, Leaf: leaf},
-	}, nil
+		cert: tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: private, Leaf: leaf},
+	}
+}
+
+// Secret returns the identity's key and certificate, for a node that must be the
+// same again after it was started again.
+func (i Identity) Secret() []byte {
+	return append(slices.Clone(i.cert.PrivateKey.(ed25519.PrivateKey)), i.cert.Leaf.Raw...)
+}
+
+// IdentityOf returns the identity with that secret.
+func IdentityOf(secret []byte) (Identity, error) {
+	if len(secret) < ed25519.PrivateKeySize {
+		return Identity{}, errors.New("read an identity: it is too short")
+	}
+	private := ed25519.PrivateKey(slices.Clone(secret[:ed25519.PrivateKeySize]))
+	leaf, err := x509.ParseCertificate(secret[ed25519.PrivateKeySize:])
+	if err != nil {
+		return Identity{}, fmt.Errorf("read an identity: %w", err)
+	}
+	if public, ok := leaf.PublicKey.(ed25519.PublicKey); !ok || !public.Equal(private.Public()) {
+		return Identity{}, errors.New("read an identity: key and certificate do not belong together")
+	}
+	return newIdentity(leaf, private), nil
 }
 
 // Fingerprint returns the id of the node with that certificate.

@@ -67,12 +67,11 @@ func (s *Store) State() ([]byte, error) {
 	return state, nil
 }
 
-// The kinds of notes. Run applies each as the method of results.Merger that has
-// the same name.
+// The kinds of notes.
 const (
 	noteStarted = "started"
 	noteWorker  = "worker"
-	noteSkip    = "skip"
+	noteSkips   = "skips"
 	noteStop    = "stop"
 )
 
@@ -82,9 +81,9 @@ func (s *Store) Started(at time.Time) error { return s.note(noteStarted, "", at.
 // Worker notes what the coordinator knows of a worker; the last note stands.
 func (s *Store) Worker(id string, n results.WorkerNote) error { return s.note(noteWorker, id, n) }
 
-// Skip notes planned shoppers that the coordinator itself knows will never
-// start; the counts of several notes add up.
-func (s *Store) Skip(k results.Skip) error { return s.note(noteSkip, "", k) }
+// Skips notes all planned shoppers that the coordinator itself knows will never
+// start; the last note stands.
+func (s *Store) Skips(all []results.Skip) error { return s.note(noteSkips, "", all) }
 
 // Stop notes why load ended before its plan did; the first reason stands.
 func (s *Store) Stop(why string) error { return s.note(noteStop, "", why) }

@@ -75,10 +75,19 @@ func (s *Store) Ledger() iter.Seq2[results.Promise, error] {
 // Run merges what is stored, snapshots and notes, into the run: the same as the
 // coordinator's own at the end.
 func (s *Store) Run() (*results.Run, error) {
-	about := s.header.About
-	started, err := s.started()
+	m, err := s.Merger()
 	if err != nil {
-		return nil, fmt.Errorf("read the notes in %s: %w", s.path, explain(err))
+		return nil, err
+	}
+	return m.Run(), nil
+}
+
+// Merger returns a merger to which everything that is stored has been told.
+func (s *Store) Merger() (*results.Merger, error) {
+	about := s.header.About
+	started, err := s.Begun()
+	if err != nil {
+		return nil, err
 	}
 	if !started.IsZero() {
 		about.Started = started
@@ -95,7 +104,17 @@ func (s *Store) Run() (*results.Run, error) {
 			return nil, fmt.Errorf("read run %s: %w", s.path, err)
 		}
 	}
-	return m.Run(), nil
+	return m, nil
+}
+
+// Begun returns the wall clock at plan time 0, as it was noted last; the zero
+// time if it was not.
+func (s *Store) Begun() (time.Time, error) {
+	at, err := s.started()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("read the notes in %s: %w", s.path, explain(err))
+	}
+	return at, nil
 }
 
 // started returns the last note of that kind; the zero time if there is none.
@@ -118,18 +137,27 @@ func (s *Store) applyNotes(m *results.Merger) error {
 		return err
 	}
 	defer rows.Close()
+	var skips []results.Skip
 	for rows.Next() {
 		var (
 			kind, subject string
 			note          []byte
 		)
 		err := rows.Scan(&kind, &subject, &note)
-		if err == nil {
+		switch {
+		case err != nil:
+		case kind == noteSkips:
+			skips = nil
+			err = json.Unmarshal(note, &skips)
+		default:
 			err = apply(m, kind, subject, note)
 		}
 		if err != nil {
 			return err
 		}
+	}
+	for _, k := range skips {
+		m.Skip(k)
 	}
 	return rows.Err()
 }
@@ -142,12 +170,6 @@ func apply(m *results.Merger, kind, subject string, note []byte) error {
 			return err
 		}
 		m.Worker(subject, w)
-	case noteSkip:
-		var k results.Skip
-		if err := json.Unmarshal(note, &k); err != nil {
-			return err
-		}
-		m.Skip(k)
 	case noteStop:
 		var why string
 		if err := json.Unmarshal(note, &why); err != nil {
