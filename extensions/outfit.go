@@ -70,7 +70,7 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 // is described, custom speaks.
 func protocols(t scenarios.Target) (crowd.Protocols, error) {
 	p := crowd.Protocols{
-		Chat:     chat.New(t.Chat),
+		Chat:     chat.New(t.Chat, t.Tools()...),
 		Coupons:  coupons.New(t.Coupons),
 		Checkout: checkout.New(t.Checkout),
 	}

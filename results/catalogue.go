@@ -47,6 +47,7 @@ var (
 	GeneratorFaults  = &Metric{"generator_faults", Counter, "requests", "requests that failed because the generator's own machine ran out of ports, open files or memory", "", []string{"stage"}}
 	Asked            = &Metric{"asked", Counter, "shoppers", "shoppers whose first chat turn was answered", "", []string{"stage"}}
 	Coupons          = &Metric{"coupons", Counter, "coupons", "coupons that shoppers were promised", "", []string{"stage"}}
+	BadCalls         = &Metric{"bad_calls", Counter, "calls", "tool calls of assistants that nobody could carry out: an unknown tool, arguments that are not as they must be, ids that are not the shopper's", "", []string{"stage"}}
 	Orders           = &Metric{"orders", Counter, "orders", "orders that shoppers were promised", "", []string{"stage"}}
 
 	OrderSuccess   = &Metric{"order_success", Rate, "1", "shoppers that were promised an order", "ended shoppers who meant to order", []string{"stage"}}
@@ -58,7 +59,7 @@ var (
 func Catalogue() []*Metric {
 	return []*Metric{
 		StepDuration, StepServiceTime, TurnTTFT, TurnFirstChunk, TurnFirstReasoning, TurnTPOT, ScheduleLag, JourneyDuration, LateResponse,
-		ShoppersLaunched, ShoppersLate, ShoppersEnded, Requests, Retries, Connections, GeneratorFaults, OutputTokens, ReasoningTokens, Asked, Coupons, Orders,
+		ShoppersLaunched, ShoppersLate, ShoppersEnded, Requests, Retries, Connections, GeneratorFaults, OutputTokens, ReasoningTokens, Asked, BadCalls, Coupons, Orders,
 		OrderSuccess, ClaimSuccess, RequestSuccess,
 	}
 }

@@ -78,6 +78,7 @@ type End struct {
 	Claimed      bool
 	MeantToOrder bool
 	Ordered      bool
+	BadCalls     int  // tool calls of an assistant that nobody could carry out
 	Late         bool // see Step
 }
 
@@ -210,6 +211,9 @@ func (f Step) Observe(emit func(*Metric, Tags, int64)) {
 func (f End) Observe(emit func(*Metric, Tags, int64)) {
 	stage, outcome := Tags{Stage: f.Stage}, f.Outcome.String()
 	emit(ShoppersEnded, Tags{Stage: f.Stage, Outcome: outcome, Persona: f.Persona, Journey: f.Journey}, 1)
+	if f.BadCalls > 0 {
+		emit(BadCalls, stage, int64(f.BadCalls))
+	}
 	if f.Late {
 		return
 	}

@@ -47,6 +47,7 @@ type Crowd struct {
 	Think    Think    `json:"think"`
 	Turns    Spread   `json:"turns"` // of a conversation; zero with a file of them
 	Words    Words    `json:"words,omitzero"`
+	Driven   Driven   `json:"driven,omitzero"`
 }
 
 // The arrival processes.

@@ -47,6 +47,7 @@ func (c *Campaign) check() Faults {
 	k.target(&c.Target, c.Crowd.Journeys)
 	k.expected("expect.turn", c.Expect.Turn)
 	k.expected("expect.request", c.Expect.Request)
+	k.driven(c.Crowd.Driven, &c.Target)
 	if l := c.Limits.Arrivals; l < 0 || l > maxRate {
 		k.fault("limits.arrivals", "", "must be between 0/s and %d/s", maxRate)
 	}

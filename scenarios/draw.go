@@ -37,6 +37,7 @@ const (
 	forWords     purpose = 15
 	forLength    purpose = 16
 	forPadding   purpose = 17
+	forDriver    purpose = 18
 
 	forAddress purpose = 20
 )

@@ -38,6 +38,10 @@ func (s Shopper) Walk() Journey {
 	w.end.MeantToClaim = slices.Contains(w.steps, Claim) && !w.skips(Claim)
 	w.drops = s.Drops()
 	w.end.MeantToOrder = slices.Contains(w.steps, Complete) && !w.drops
+	if s.driven() {
+		w.wants, w.steps = w.steps, []StepKind{Turn}
+		w.agent = newAgent(s.plan.Campaign.Crowd.Driven)
+	}
 	return s.attended(w)
 }
 
@@ -51,12 +55,14 @@ func (s Shopper) attended(j Journey) Journey {
 	return j
 }
 
-// A walk is a scripted journey: the shopper says its lines whatever comes
-// back, as long as something does.
+// A walk is a journey. It is scripted, and the shopper says its lines whatever
+// comes back, as long as something does; or the assistant drives it: see agent.
 type walk struct {
 	shopper Shopper
-	steps   []StepKind
-	drops   bool // leaves once it has claimed
+	steps   []StepKind // all of them, or, when driven, up to the current one
+	wants   []StepKind // when driven: what the script would have been
+	agent   *agent     // nil when scripted
+	drops   bool       // leaves once it has claimed
 	begun   bool
 	over    bool
 
@@ -113,9 +119,9 @@ func (w *walk) Next(last Result) (Step, bool) {
 		w.intent.tapped = true
 		return w.again(p.Tap), true
 	case kind == Claim && (w.intent.done || last.Outcome == results.Rejected):
-		return w.claimed()
+		return w.claimed(last)
 	case w.intent.done:
-		return w.advance()
+		return w.goOn(last)
 	}
 	return w.fail(last)
 }
@@ -133,25 +139,32 @@ func (w *walk) kind() StepKind {
 // take keeps what an answer gave.
 func (w *walk) take(r Result) {
 	w.intent.done = true
+	if w.agent != nil {
+		w.agent.got = r
+	}
 	switch w.kind() {
 	case Claim:
 		w.coupon, w.end.Claimed = r.Coupon, true
 		w.holder = w.account()
 	case Create:
-		w.session, w.amount, w.currency = r.Session, r.Amount, r.Currency
+		w.session, w.amount, w.currency, w.token = r.Session, r.Amount, r.Currency, ""
 	case Update:
 		w.amount, w.currency = r.Amount, r.Currency
 	case Delegate:
 		w.token = r.Token
 	case Complete:
 		w.end.Ordered = true
-	case Turn, Read: // nothing to keep
+	case Turn:
+		if w.agent != nil {
+			w.agent.calls, w.agent.given = r.Calls, nil
+		}
+	case Read, Search: // nothing to keep
 	}
 }
 
 // claimed goes on after a claim: told no (sold out, or had enough), it claims
 // no more and buys with what it has.
-func (w *walk) claimed() (Step, bool) {
+func (w *walk) claimed(last Result) (Step, bool) {
 	p := &w.shopper.Persona
 	w.claims++
 	switch {
@@ -161,7 +174,18 @@ func (w *walk) claimed() (Step, bool) {
 	case w.drops:
 		return w.leave(results.OK)
 	}
-	return w.advance()
+	return w.goOn(last)
+}
+
+// goOn goes on after a step that is over.
+func (w *walk) goOn(last Result) (Step, bool) {
+	switch {
+	case w.agent == nil:
+		return w.advance()
+	case w.kind() == Turn:
+		return w.follow()
+	}
+	return w.tell(last)
 }
 
 // fail tries again, starts over or gives up.
@@ -176,9 +200,15 @@ func (w *walk) fail(last Result) (Step, bool) {
 			return w.again(pause), true
 		}
 	}
+	if w.agent != nil && w.kind() != Turn {
+		return w.tell(last) // it is for the assistant to say what follows
+	}
 	if w.life < p.Reinstalls && p.react(last) != leave {
 		w.life++
 		w.index, w.claims, w.intent, w.coupon, w.holder, w.session, w.token = 0, 0, intent{}, "", 0, "", ""
+		if w.agent != nil {
+			w.steps, w.agent = w.steps[:1], newAgent(w.agent.limits)
+		}
 		step := w.step(w.shopper.reinstalls(w.life))
 		step.Fresh = true
 		return step, true
@@ -229,10 +259,16 @@ func (w *walk) thinks() time.Duration { return w.shopper.thinks(w.life<<8 | w.nu
 // reworded.
 func (w *walk) number() int {
 	switch kind := w.kind(); {
-	case kind == Delegate:
-		return Delegated
 	case kind == Claim && w.claims > 0:
 		return MoreClaims + w.claims - 1
+	case w.agent != nil && kind == Turn:
+		return w.agent.turns - 1
+	case w.agent != nil && kind == Delegate:
+		return Delegating + w.agent.errand.number
+	case w.agent != nil:
+		return Called + w.agent.errand.number
+	case kind == Delegate:
+		return Delegated
 	}
 	return w.index
 }
@@ -264,30 +300,66 @@ func (w *walk) read(pause time.Duration) Step {
 func (w *walk) step(think time.Duration) Step {
 	number := w.number()
 	kind, reworded := w.kind(), false
-	if reworded = kind == Turn && w.shopper.Persona.Rewords && w.intent.attempt > 0; reworded {
-		number = Reworded + w.index<<4 + w.intent.attempt // another line is another request
+	if reworded = kind == Turn && w.shopper.Persona.Rewords && w.intent.attempt > 0 && !w.told(); reworded {
+		number = Reworded + number<<4 + w.intent.attempt // another line is another request
 	}
 	s := w.request(kind, number, think)
 	switch kind {
 	case Turn:
-		s.Say, s.FirstToken = w.shopper.say(w.index), w.shopper.Persona.FirstToken
-		if reworded {
-			s.Say = w.shopper.again(s.Say)
+		s.Say, s.FirstToken = w.line(reworded), w.shopper.Persona.FirstToken
+		if w.agent != nil {
+			s.Offer, s.Tools = true, w.agent.given
 		}
 	case Create:
-		s.Coupon, s.Item = w.coupon, w.shopper.item()
+		s.Coupon, s.Item = w.code(), w.item()
 	case Update:
-		s.Session, s.Coupon, s.Item = w.session, w.coupon, w.shopper.item() // an update replaces the whole
+		s.Session, s.Coupon, s.Item = w.session, w.code(), w.item() // an update replaces the whole
 	case Delegate:
 		s.Session, s.Amount, s.Currency = w.session, w.amount, w.currency
 	case Complete:
-		s.Session, s.Token, s.Coupon = w.session, w.token, w.coupon
+		s.Session, s.Token, s.Coupon = w.session, w.token, w.code()
 		if w.shopper.plan.Target.Checkout.Protocol == HTTP { // it may buy in one request
-			s.Item = w.shopper.item()
+			s.Item = w.item()
 		}
+	case Search:
+		s.Query = w.agent.query
 	case Claim, Read: // the key says it all; reading is not a step of a script
 	}
 	return s
+}
+
+// told says that the current turn is to tell the assistant what its calls gave.
+func (w *walk) told() bool { return w.agent != nil && len(w.agent.given) > 0 }
+
+// line returns what the user says in the current turn.
+func (w *walk) line(reworded bool) string {
+	place, again := w.index, reworded
+	if w.agent != nil {
+		place, again = w.agent.lines-1, reworded || w.agent.again > 0
+	}
+	switch {
+	case w.told():
+		return ""
+	case again:
+		return w.shopper.again(w.shopper.say(place))
+	}
+	return w.shopper.say(place)
+}
+
+// item returns what the current step is about.
+func (w *walk) item() Item {
+	if w.agent != nil {
+		return w.agent.item
+	}
+	return w.shopper.item()
+}
+
+// code returns the coupon that the current step is to apply.
+func (w *walk) code() string {
+	if w.agent != nil {
+		return w.agent.code
+	}
+	return w.coupon
 }
 
 // request returns what all steps have.

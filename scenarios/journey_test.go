@@ -49,34 +49,34 @@ func TestJourneys(t *testing.T) {
 		end              Ending
 	}{
 		{"patient", "order", "", "turn turn turn claim create update complete",
-			Ending{results.OK, true, true, true, true}},
+			Ending{results.OK, true, true, true, true, 0}},
 		{"impatient", "order", "", "turn turn turn claim create update complete",
-			Ending{results.OK, true, true, true, true}},
+			Ending{results.OK, true, true, true, true, 0}},
 		{"patient", "browse", "", "turn turn turn", Ending{Outcome: results.OK}},
-		{"patient", "repeat", "", "turn turn turn create complete", Ending{results.OK, false, false, true, true}},
-		{"patient", "booking", "", "turn turn turn create complete", Ending{results.OK, false, false, true, true}},
-		{"patient", "booking", "ok ok ok ok rejected", "turn turn turn create complete", Ending{results.Rejected, false, false, true, false}},
-		{"patient", "bill", "", "turn turn turn create complete", Ending{results.OK, false, false, true, true}},
+		{"patient", "repeat", "", "turn turn turn create complete", Ending{results.OK, false, false, true, true, 0}},
+		{"patient", "booking", "", "turn turn turn create complete", Ending{results.OK, false, false, true, true, 0}},
+		{"patient", "booking", "ok ok ok ok rejected", "turn turn turn create complete", Ending{results.Rejected, false, false, true, false, 0}},
+		{"patient", "bill", "", "turn turn turn create complete", Ending{results.OK, false, false, true, true, 0}},
 		{"patient", "order", "ok ok ok rejected", "turn turn turn claim create complete",
-			Ending{results.OK, true, false, true, true}},
+			Ending{results.OK, true, false, true, true, 0}},
 		{"impatient", "order", "ok ok ok rejected", "turn turn turn claim create complete",
-			Ending{results.OK, true, false, true, true}},
+			Ending{results.OK, true, false, true, true, 0}},
 		{"patient", "order", "ok ok ok ok rejected", "turn turn turn claim create",
-			Ending{results.Rejected, true, true, true, false}},
+			Ending{results.Rejected, true, true, true, false, 0}},
 		{"patient", "order", "ok ok ok ok ok ok rejected", "turn turn turn claim create update complete",
-			Ending{results.Rejected, true, true, true, false}},
+			Ending{results.Rejected, true, true, true, false, 0}},
 		{"patient", "order", "rate_limited unavailable", "turn turn+1 turn+2 turn turn claim create update complete",
-			Ending{results.OK, true, true, true, true}},
+			Ending{results.OK, true, true, true, true, 0}},
 		{"patient", "order", "ok ok ok ok ok ok connection_failed timed_out", "turn turn turn claim create update complete complete+1 complete+2",
-			Ending{results.OK, true, true, true, true}},
-		{"impatient", "order", "ok rate_limited", "turn turn", Ending{results.RateLimited, true, false, true, false}},
+			Ending{results.OK, true, true, true, true, 0}},
+		{"impatient", "order", "ok rate_limited", "turn turn", Ending{results.RateLimited, true, false, true, false, 0}},
 		{"impatient", "browse", "stalled", "turn", Ending{Outcome: results.Stalled}},
 		{"patient", "browse", "refused refused", "turn turn+1 turn+2 turn turn", Ending{Outcome: results.OK}},
 		{"patient", "browse", "refused refused refused", "turn turn+1 turn+2", Ending{Outcome: results.Refused}},
 		{"patient", "browse", strings.Repeat("malformed ", 11), "turn turn+1 turn+2 turn+3 turn+4 turn+5 turn+6 turn+7 turn+8 turn+9 turn+10",
 			Ending{Outcome: results.Malformed}},
 		{"patient", "browse", "canceled", "turn", Ending{Outcome: results.Canceled}},
-		{"patient", "order", "rejected", "turn", Ending{results.Rejected, true, false, true, false}},
+		{"patient", "order", "rejected", "turn", Ending{results.Rejected, true, false, true, false, 0}},
 		{"patient", "browse", "unclassified error_in_stream truncated stalled", "turn turn+1 turn+2 turn+3 turn+4 turn turn", Ending{Outcome: results.OK}},
 	}
 	for _, tt := range tests {
@@ -155,7 +155,7 @@ func TestBrokenOff(t *testing.T) {
 	w := shopperWho(t, "patient", "order", 1).Walk()
 	w.Next(Result{})
 	w.Next(Result{Outcome: results.OK})
-	if got := w.End(); got != (Ending{results.Canceled, true, false, true, false}) {
+	if got := w.End(); got != (Ending{results.Canceled, true, false, true, false, 0}) {
 		t.Errorf("ended %+v", got)
 	}
 }

@@ -35,7 +35,9 @@ const (
 	LoggedIn   = 512 // to 575: logins and renewals, in their order
 	UserStep   = 255 // a shopper's own id, which belongs to no request; its other accounts count down to 192
 
-	Reworded = 1024 // to 2047: turns said again in other words; 64 places with 16 repetitions each
+	Called     = 256  // to 511: what an assistant's tool calls ask for; the same asked twice in a row is one intent
+	Reworded   = 1024 // to 2047: turns said again in other words; 64 places with 16 repetitions each
+	Delegating = 2048 // to 2303: having payment delegated, when an assistant asked to complete
 )
 
 // Key returns the key of the intent i under seed. Step, life and attempt beyond

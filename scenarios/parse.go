@@ -122,7 +122,7 @@ func (r *reader) crowd(f field) Crowd {
 		Journeys: []Weight{{"order", 1}},
 		Turns:    Spread{3, 3}, // "usually 2-3 turns to payment"
 	}
-	fields := r.mapping(f, "shoppers", "arrivals", "stages", "personas", "journeys", "think", "turns", "words")
+	fields := r.mapping(f, "shoppers", "arrivals", "stages", "personas", "journeys", "think", "turns", "words", "driven")
 	r.count(fields["shoppers"], &crowd.Shoppers)
 	arrivals := r.mapping(fields["arrivals"], "process", "cv", "every")
 	r.text(arrivals["process"], &crowd.Process)
@@ -141,6 +141,9 @@ func (r *reader) crowd(f field) Crowd {
 	r.duration(think["p90"], &crowd.Think.P90)
 	r.spread(fields["turns"], &crowd.Turns)
 	r.words(fields["words"], fields["turns"], &crowd)
+	if f := fields["driven"]; f.node != nil {
+		crowd.Driven = r.driven(f)
+	}
 	return crowd
 }
 

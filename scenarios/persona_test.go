@@ -53,7 +53,7 @@ func taken(steps []Step) string {
 
 func TestHabits(t *testing.T) {
 	const turns, got = "turn turn turn ", "ok ok ok "
-	ordered := Ending{results.OK, true, true, true, true}
+	ordered := Ending{results.OK, true, true, true, true, 0}
 	tests := []struct{ persona, journey, answers, steps string }{
 		{"patient", "bulk-order", "", turns + "claim create update complete"},
 		{"patient", "repeat", "", turns + "create complete"},

@@ -178,4 +178,5 @@ type Ending struct {
 	Claimed      bool
 	MeantToOrder bool
 	Ordered      bool
+	BadCalls     int // of an assistant that drove it: tool calls that nobody could carry out
 }

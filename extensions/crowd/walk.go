@@ -238,7 +238,7 @@ func (e *Engine) leave(s *Shopper, broken bool) {
 	e.Emit(results.End{
 		Who: s.who(), At: at, Outcome: end.Outcome, Duration: max(at-s.At, 0),
 		MeantToClaim: end.MeantToClaim, Claimed: end.Claimed, MeantToOrder: end.MeantToOrder, Ordered: end.Ordered,
-		Late: s.late,
+		BadCalls: end.BadCalls, Late: s.late,
 	})
 	e.mu.Lock()
 	e.live--

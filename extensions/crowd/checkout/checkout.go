@@ -20,9 +20,9 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// A Checkout carries out create, update, delegate and complete over REST. A poll
-// is a read of the checkout that stands for the answer to what it asks about. It
-// is shared by all shoppers.
+// A Checkout carries out create, update, delegate and complete over REST, and,
+// where the protocol has a catalogue, search. A poll is a read of the checkout
+// that stands for the answer to what it asks about. It is shared by all shoppers.
 type Checkout struct {
 	dialect dialect
 	path    string // of the endpoint
@@ -96,7 +96,11 @@ func (p *Checkout) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scena
 func (p *Checkout) extra(step scenarios.Step) []byte {
 	key := step.Key.String()
 	b := append(make([]byte, 0, 384), "Accept: application/json\r\n"...)
-	if step.Kind != scenarios.Read && step.Kind != scenarios.Poll { // which have no body and change nothing
+	switch step.Kind {
+	case scenarios.Read, scenarios.Poll: // have no body, and change nothing
+	case scenarios.Search: // changes nothing
+		b = append(b, "Content-Type: application/json\r\n"...)
+	default:
 		b = append(b, "Content-Type: application/json\r\nIdempotency-Key: "...)
 		b = append(b, key...)
 		b = append(b, "\r\n"...)

@@ -49,6 +49,9 @@ func classify(d dialect, step scenarios.Step, status int, body []byte) scenarios
 	if no != "" {
 		return scenarios.Result{Outcome: results.Rejected, Why: no}
 	}
+	if step.Kind == scenarios.Search {
+		return found(answer)
+	}
 	id := answer.Get("id")
 	switch {
 	case id.Type != gjson.String || id.Str == "" || id.Str == "." || id.Str == ".." || len(id.Str) > longest:
@@ -71,7 +74,7 @@ func classify(d dialect, step scenarios.Step, status int, body []byte) scenarios
 	case step.For() == scenarios.Complete && stands == busy: // asked about by reading: completing again would be another request
 		r.Outcome, r.Pending = results.OK, true
 	case step.For() == scenarios.Read:
-		found(&r, answer, stands)
+		shown(&r, answer, stands)
 	case step.Kind == scenarios.Create && stands == open:
 		r.Outcome = results.OK
 		priced(&r, answer)
@@ -170,10 +173,34 @@ func completed(r *scenarios.Result, answer gjson.Result) {
 	}
 }
 
-// found is OK: the answer shows a checkout, whatever became of it. While it is
+// found is OK when the answer is a list of products. One that can't be bought,
+// for want of a variant with an id and a price, is left out.
+func found(answer gjson.Result) scenarios.Result {
+	products := answer.Get("products")
+	if !products.IsArray() {
+		return malformed("no list of products")
+	}
+	r := scenarios.Result{Outcome: results.OK}
+	products.ForEach(func(_, p gjson.Result) bool {
+		v := p.Get("variants.0")
+		id, amount, currency := v.Get("id").Str, v.Get("price.amount"), v.Get("price.currency").Str
+		if id != "" && len(id) <= longest && amount.Type == gjson.Number && amount.Num >= 0 && amount.Num < 1<<53 && len(currency) == 3 {
+			r.Offers = append(r.Offers, scenarios.Offer{
+				ID: strings.Clone(id), Title: wire.Clip(p.Get("title").Str), Price: int64(amount.Num), Currency: strings.ToUpper(currency),
+			})
+		}
+		return len(r.Offers) < mostOffers
+	})
+	return r
+}
+
+// mostOffers bounds what is taken of a search.
+const mostOffers = 100
+
+// shown is OK: the answer shows a checkout, whatever became of it. While it is
 // being completed it is asked about again. It does not promise an order: that
 // is what completing it is for.
-func found(r *scenarios.Result, answer gjson.Result, stands state) {
+func shown(r *scenarios.Result, answer gjson.Result, stands state) {
 	r.Outcome, r.Pending = results.OK, stands == busy
 	if id := answer.Get("order.id"); stands == done && id.Type == gjson.String && len(id.Str) <= longest {
 		r.Order = strings.Clone(id.Str)

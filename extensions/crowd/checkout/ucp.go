@@ -28,6 +28,8 @@ func (ucp) request(s *crowd.Shopper, step scenarios.Step) (method, path string, 
 	method, path = ucpRoute(step)
 	switch step.Kind {
 	case scenarios.Read, scenarios.Poll: // nothing to say
+	case scenarios.Search:
+		body = append(gjson.AppendJSONString([]byte(`{"query":`), step.Query), '}')
 	case scenarios.Update:
 		// An update replaces the whole, so the lines are in it again.
 		body = appendLines(append(body, '{'), step.Item)
@@ -44,6 +46,8 @@ func (ucp) request(s *crowd.Shopper, step scenarios.Step) (method, path string, 
 func ucpRoute(step scenarios.Step) (method, path string) {
 	const sessions = "/checkout-sessions"
 	switch step.Kind {
+	case scenarios.Search:
+		return "POST", "/catalog/search"
 	case scenarios.Read, scenarios.Poll:
 		return "GET", sessions + "/" + url.PathEscape(step.Session)
 	case scenarios.Update:
