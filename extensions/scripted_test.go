@@ -10,6 +10,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -299,6 +302,72 @@ func TestScripted(t *testing.T) {
 	}
 }
 
+// What is not of the journey is done for a script as well: logins are, and a no
+// to one is final; answers that are pending are asked for until they come.
+func TestScriptedAttended(t *testing.T) {
+	logins, polls, known := 0, 0, true
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		switch {
+		case r.URL.Path == "/login" && !known:
+			w.WriteHeader(http.StatusForbidden)
+			io.WriteString(w, `{"error":"no"}`)
+		case r.URL.Path == "/login":
+			logins++
+			io.WriteString(w, `{"token":"t"}`)
+		case r.Header.Get("Authorization") != "Bearer t":
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path == "/chat/completions":
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, "data: {\"choices\":[{\"delta\":{\"content\":\"tea\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n")
+		default:
+			status, more := "ready_for_complete", ""
+			if strings.HasSuffix(r.URL.Path, "/complete") {
+				status = "complete_in_progress"
+			} else if r.Method == "GET" {
+				polls++
+				status, more = "completed", `,"order":{"id":"o","permalink_url":"https://x.invalid"}`
+			}
+			fmt.Fprintf(w, `{"ucp":{"version":"2026-04-08"},"id":"cs","status":%q,"currency":"CNY","totals":[{"type":"total","amount":5}]%s}`, status, more)
+		}
+	}))
+	defer srv.Close()
+	file := filepath.Join(t.TempDir(), "known.yaml")
+	campaign := `
+name: known
+crowd: {shoppers: 1, stages: [{name: calm, for: 30s, rate: 1}], journeys: {repeat: 1}}
+target:
+  url: ` + srv.URL + `
+  headers: {Authorization: "Bearer {{taken.token}}"}
+  login: {request: {path: /login, body: '{}'}, take: {token: token}, rejected: [{status: 403}], ok: [{path: token, exists: true}]}
+  chat: {protocol: openai, model: m}
+  checkout: {protocol: ucp}
+`
+	if err := os.WriteFile(file, []byte(campaign), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	v := newVU(t)
+	js := fmt.Sprintf(`(() => { const s = new Shopper({campaign: %q, raw: true}); const all = [s.chat(), s.create(), s.complete()]; s.leave();
+		return all.map((r) => [r.outcome, r.requests, r.order].join()).join(' ') })()`, file)
+	if got, want := v.run(t, js).String(), "ok,2, ok,1, ok,2,o"; got != want || logins != 1 || polls != 1 {
+		t.Errorf("%s, %d logins, %d polls; want %s", got, logins, polls, want)
+	}
+	known = false
+	js = strings.Replace(js, "s.create(), s.complete()", "s.chat()", 1)
+	if got, want := v.run(t, js).String(), "rejected,1, rejected,0,"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	outcomes := ""
+	for _, f := range v.facts() {
+		if f, ok := f.(results.End); ok {
+			outcomes += f.Outcome.String() + " "
+		}
+	}
+	if outcomes != "ok rejected " {
+		t.Error(outcomes)
+	}
+}
+
 // A shopper that k6 stops is broken off, in a request or in a thought.
 func TestScriptedStops(t *testing.T) {
 	silent := make(chan struct{}, 8)
@@ -330,6 +399,45 @@ func TestScriptedStops(t *testing.T) {
 		}
 		if outcomes != "canceled end canceled" {
 			t.Errorf("%s: %s", js, outcomes)
+		}
+	}
+}
+
+// index.d.ts has what a script sees, and nothing else.
+func TestTypes(t *testing.T) {
+	text, err := os.ReadFile("index.d.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []struct {
+		name string
+		is   reflect.Type
+	}{{"interface Visit", reflect.TypeFor[*visit]()}, {"class Shopper", reflect.TypeFor[*scripted]()}} {
+		_, rest, _ := strings.Cut(string(text), "export "+kind.name+" {")
+		body, _, _ := strings.Cut(rest, "\n  }")
+		var want, got []string
+		for i := range kind.is.Elem().NumField() {
+			if name := kind.is.Elem().Field(i).Tag.Get("js"); name != "" {
+				want = append(want, name)
+			}
+		}
+		for i := range kind.is.NumMethod() {
+			want = append(want, common.MethodName(kind.is, kind.is.Method(i)))
+		}
+		for _, m := range regexp.MustCompile(`(?m)^    (?:readonly )?(\w+)[:(]`).FindAllStringSubmatch(body, -1) {
+			if m[1] != "constructor" {
+				got = append(got, m[1])
+			}
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has %v, the code %v", kind.name, got, want)
+		}
+	}
+	for _, o := range results.Outcomes() {
+		if !strings.Contains(string(text), "'"+o.String()+"'") {
+			t.Errorf("there is no outcome %v", o)
 		}
 	}
 }

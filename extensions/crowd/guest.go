@@ -85,6 +85,9 @@ func (g *Guest) Ask(ask func(*scenarios.Led) error) (Visit, error) {
 	if counted := g.led.Last(); !counted.End.IsZero() { // else it did not come to that: a login failed
 		v.Result = counted
 	}
+	if v.Requests == 0 { // nor to a login: one before turned it away
+		v.Result = scenarios.Result{Outcome: g.led.End().Outcome, Why: "there is no way on: the login was rejected"}
+	}
 	g.ended = v.Outcome
 	if v.Outcome == results.OK {
 		v.Said = g.s.lastWords()
