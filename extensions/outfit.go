@@ -81,7 +81,7 @@ func protocols(t scenarios.Target) (crowd.Protocols, error) {
 		if e.Protocol != scenarios.HTTP {
 			continue
 		}
-		described, err := custom.New(&t, e.Endpoint, chat.Refusal)
+		described, err := custom.New(&t, e.Endpoint, chat.NewRefusals(t.Chat.Refusals).Outcome)
 		if err != nil {
 			return crowd.Protocols{}, err
 		}

@@ -109,6 +109,7 @@ type Endpoint struct {
 	Currency string `json:"currency,omitempty"` // checkout: ISO 4217 in capitals; empty: CNY
 
 	Operations map[string]Operation `json:"operations,omitempty"` // of protocol HTTP, by the step's name
+	Refusals   map[string][]Phrase  `json:"refusals,omitempty"`   // chat: by language, in place of the built-in rules
 }
 
 // delegates says whether a checkout has a card made a token before it pays.

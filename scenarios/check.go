@@ -334,6 +334,7 @@ func (k *checker) endpoint(name string, t *Target, e Endpoint, needed bool) {
 	k.secrets(path+".path", e.Path)
 	k.secrets(path+".model", e.Model)
 	k.secrets(path+".stock_id", e.StockID)
+	k.refusals(path+".refusals", e.Refusals)
 	k.operations(name, t, e)
 }
 

@@ -238,7 +238,7 @@ func (r *reader) target(f field) Target {
 	r.texts(fields["headers"], &t.Headers)
 	t.Connection = r.connection(fields)
 	t.Login = r.login(fields["login"])
-	t.Chat = r.endpoint(fields["chat"], "protocol", "path", "model", "turn")
+	t.Chat = r.endpoint(fields["chat"], "protocol", "path", "model", "refusals", "turn")
 	t.Coupons = r.endpoint(fields["coupons"], "protocol", "version", "path", "stock_id", "claim")
 	t.Checkout = r.endpoint(fields["checkout"], "protocol", "version", "path", "currency", "create", "update", "complete")
 	return t
@@ -253,6 +253,9 @@ func (r *reader) endpoint(f field, known ...string) Endpoint {
 		if slices.Contains(known, key) {
 			r.text(fields[key], to)
 		}
+	}
+	if slices.Contains(known, "refusals") {
+		e.Refusals = r.refusals(fields["refusals"])
 	}
 	for kind := Turn; kind <= Complete; kind++ {
 		if f := fields[kind.String()]; f.node != nil && slices.Contains(known, kind.String()) {

@@ -143,8 +143,8 @@ func (a *answer) fail(e gjson.Result, what string) bool {
 }
 
 // verdict says what the answer came to, once nothing more of it comes. Last is
-// when its last byte came.
-func (a *answer) verdict(last time.Time) scenarios.Result {
+// when its last byte came; words are the rules for what was said.
+func (a *answer) verdict(last time.Time, words *Refusals) scenarios.Result {
 	r := a.result(last)
 	if !a.end.IsZero() {
 		r.End = a.end
@@ -171,10 +171,7 @@ func (a *answer) verdict(last time.Time) scenarios.Result {
 	case len(a.text) == 0:
 		r.Outcome, r.Why = results.Malformed, "an empty answer"
 	default:
-		r.Outcome = results.OK
-		if phrase := refusal(a.text); phrase != "" {
-			r.Outcome, r.Why = results.Refused, "the text says: "+phrase
-		}
+		r.Outcome, r.Why = words.Outcome(a.text)
 	}
 	return r
 }

@@ -25,6 +25,7 @@ import (
 // An Assistant carries out turns. It is shared by all shoppers.
 type Assistant struct {
 	dialect dialect
+	words   *Refusals
 	path    string
 	head    []byte // of a request's body, up to the first message
 	closed  []byte // what follows the last message
@@ -46,20 +47,20 @@ type dialect interface {
 	remember(b []byte, a *answer) []byte
 }
 
-// New returns the protocol for an endpoint; its protocol, path and model are
-// used. Steps that offer tools offer these.
+// New returns the protocol for an endpoint; its protocol, path, model and
+// rules for refusals are used. Steps that offer tools offer these.
 func New(e scenarios.Endpoint, tools ...scenarios.Tool) *Assistant {
-	path := strings.TrimSuffix(e.Path, "/")
+	words, path := NewRefusals(e.Refusals), strings.TrimSuffix(e.Path, "/")
 	head := gjson.AppendJSONString([]byte(`{"model":`), e.Model)
 	closed := []byte("]}")
 	if e.Protocol == "openai-responses" {
 		return &Assistant{
-			dialect: responses{}, path: path + "/responses", closed: closed, offered: offer(tools, `{"type":"function","strict":false`, "}"),
+			dialect: responses{}, words: words, path: path + "/responses", closed: closed, offered: offer(tools, `{"type":"function","strict":false`, "}"),
 			head: append(head, `,"stream":true,"store":false,"input":[`...),
 		}
 	}
 	return &Assistant{
-		dialect: completions{}, path: path + "/chat/completions", closed: closed, offered: offer(tools, `{"type":"function","function":{`, "}}"),
+		dialect: completions{}, words: words, path: path + "/chat/completions", closed: closed, offered: offer(tools, `{"type":"function","function":{`, "}}"),
 		head: append(head, `,"stream":true,"stream_options":{"include_usage":true},"messages":[`...),
 	}
 }
@@ -106,7 +107,7 @@ func (c *Assistant) Do(conn *wire.Conn, s *crowd.Shopper, step scenarios.Step) s
 	if err != nil {
 		return a.lost(err)
 	}
-	result := a.verdict(resp.At)
+	result := a.verdict(resp.At, c.words)
 	if result.Outcome == results.OK {
 		s.History = append(s.History, said...)
 		s.History = c.dialect.remember(s.History, &a)

@@ -108,7 +108,7 @@ func TestOutcomes(t *testing.T) {
 		{"empty", stream(data(role, stop, done)), results.Malformed, "empty", 0},
 		{"refusal of the model", stream(data(`{"choices":[{"delta":{"refusal":"I can't"}}]}`, stop, done)), results.Refused, "refusal", 0},
 		{"filtered", stream(data(delta("好"), strings.Replace(stop, "stop", "content_filter", 1), done)), results.Refused, "content_filter", 1},
-		{"fluent refusal", stream(data(delta("As a Large Language"), delta(" Model, I have no physical hands."), stop, done)), results.Refused, "no physical hands", 2},
+		{"fluent refusal", stream(data(delta("As a Large Language"), delta(" Model, I have no physical hands."), stop, done)), results.Refused, "Large Language Model", 2},
 		{"fluent refusal, escaped", stream(data(delta(`\u6d3b\u52a8\u592a`), delta("火爆,请稍后再试"), stop, done)), results.Refused, "活动太火爆", 2},
 		{"a phrase in a long answer", stream(data(delta(strings.Repeat("这是菜单", 200)+"系统繁忙"), stop, done)), results.OK, "", 1},
 

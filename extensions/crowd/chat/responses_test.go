@@ -63,7 +63,7 @@ func TestOutcomesResponses(t *testing.T) {
 		{"no events", stream(""), results.Truncated, "the stream ended", 0},
 		{"refusal of the model", stream(data(`{"type":"response.refusal.delta","sequence_number":3,"delta":"I can't"}`, ended("completed", ""))), results.Refused, "refusal", 0},
 		{"refusal in an item", stream(data(itemDone(0, `{"type":"message","role":"assistant","content":[{"type":"refusal","refusal":"I can't"}]}`), ended("completed", ""))), results.Refused, "refusal", 0},
-		{"fluent refusal", stream(data(textDelta(3, "As a Large Language"), textDelta(4, " Model, I have no physical hands."), ended("completed", ""))), results.Refused, "no physical hands", 2},
+		{"fluent refusal", stream(data(textDelta(3, "As a Large Language"), textDelta(4, " Model, I have no physical hands."), ended("completed", ""))), results.Refused, "Large Language Model", 2},
 		{"failed at once", stream(data(created, ended("failed", `,"error":{"code":"rate_limit_exceeded","message":"no"}`))), results.RateLimited, "response.failed: rate_limit_exceeded", 0},
 		{"failed after words", stream(data(append(good, ended("failed", `,"error":{"code":"server_error","message":"no"}`))...)), results.ErrorInStream, "server_error", 2},
 		{"failed, nobody says why", stream(data(ended("failed", ""))), results.ErrorInStream, "response.failed", 0},

@@ -24,14 +24,16 @@ import (
 // HTTP carries out the operations of one endpoint. It is shared by all shoppers.
 type HTTP struct {
 	operations map[string]*operation // by the step's name
-	refusal    func(escaped []byte) string
+	words      Words
 }
 
-// New returns the protocol for an endpoint of a target. The refusal function
-// returns what makes an assistant's words, escaped as in JSON, a no; empty if
-// they are none.
-func New(t *scenarios.Target, e scenarios.Endpoint, refusal func(escaped []byte) string) (*HTTP, error) {
-	h := &HTTP{operations: make(map[string]*operation, len(e.Operations)), refusal: refusal}
+// Words say what an assistant's words, escaped as in JSON, come to, and why
+// they are not ok.
+type Words func(escaped []byte) (results.Outcome, string)
+
+// New returns the protocol for an endpoint of a target; words are for chat.
+func New(t *scenarios.Target, e scenarios.Endpoint, words Words) (*HTTP, error) {
+	h := &HTTP{operations: make(map[string]*operation, len(e.Operations)), words: words}
 	for name, described := range e.Operations {
 		o, err := compile(strings.TrimSuffix(e.Path, "/"), described, lines("{{step.key}}"))
 		if err != nil {

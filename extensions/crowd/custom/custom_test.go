@@ -33,11 +33,11 @@ func dial(t testing.TB, h http.HandlerFunc) *wire.Conn {
 	return c
 }
 
-func declines(text []byte) string {
+func declines(text []byte) (results.Outcome, string) {
 	if strings.Contains(string(text), "sorry") {
-		return "sorry"
+		return results.Refused, "sorry"
 	}
-	return ""
+	return results.OK, ""
 }
 
 func is(s string) *string                      { return &s }

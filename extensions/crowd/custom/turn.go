@@ -57,11 +57,9 @@ func (h *HTTP) told(o *operation, t *telling, err error, resp *wire.Response, s 
 		t.Outcome, t.Why = results.Malformed, "an empty answer"
 		return t.Result
 	}
-	if phrase := h.refusal(t.text); phrase != "" {
-		t.Outcome, t.Why = results.Refused, "the text says: "+phrase
+	if t.Outcome, t.Why = h.words(t.text); t.Outcome != results.OK {
 		return t.Result
 	}
-	t.Outcome = results.OK
 	o.taken(&t.Result, s, scenarios.Turn, resp, t.last)
 	if t.Outcome == results.OK {
 		said = append(said, `,{"role":"assistant","content":"`...)
