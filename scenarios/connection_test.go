@@ -158,3 +158,23 @@ func TestAddress(t *testing.T) {
 		t.Errorf("%d addresses for 1000 shoppers", len(seen))
 	}
 }
+
+// TestToll: what TLS and HTTP/2 take is in the needs of a plan.
+func TestToll(t *testing.T) {
+	needs := func(keys string) Needs {
+		return plan(t, connected(keys), results.Factors{}).demand(100).Needs(1, true)
+	}
+	plain, secure, both := plan(t, small, results.Factors{}).demand(100).Needs(1, true), needs(""), needs("  http: 2\n")
+	if got, want := secure.Memory-plain.Memory, plain.Connections*8<<10; got != want {
+		t.Errorf("TLS takes %d bytes more, want %d", got, want)
+	}
+	if got, want := both.Memory-plain.Memory, plain.Connections*28<<10; got != want {
+		t.Errorf("TLS and HTTP/2 take %d bytes more, want %d", got, want)
+	}
+	if !(plain.Processors < secure.Processors && secure.Processors < both.Processors) {
+		t.Errorf("processors: %v plain, %v with TLS, %v with HTTP/2 too", plain.Processors, secure.Processors, both.Processors)
+	}
+	if a, b := needs("  connections: pooled\n"), needs(""); a.Processors >= b.Processors {
+		t.Errorf("processors: %v pooled, %v with a handshake for each shopper", a.Processors, b.Processors)
+	}
+}

@@ -28,6 +28,7 @@ type Demand struct {
 	Expect   Expect
 	Sampled  uint64        // shoppers that were walked through their journeys to find it out; the first of the crowd
 	Pooled   bool          // shoppers share connections
+	Toll     Toll          // of each connection
 	Requests float64       // for each shopper
 	Visit    time.Duration // from a shopper's arrival to its end, on average
 	Stages   []Traffic     // in order, and last what goes on after the plan's end
@@ -60,7 +61,7 @@ const demandSample = 20_000
 func (p *Plan) Demand() Demand { return p.demand(demandSample) }
 
 func (p *Plan) demand(most uint64) Demand {
-	d := Demand{Expect: p.Campaign.Expect, Sampled: min(p.Shoppers, most), Pooled: p.Target.Connections == Pooled}
+	d := Demand{Expect: p.Campaign.Expect, Sampled: min(p.Shoppers, most), Pooled: p.Target.Connections == Pooled, Toll: p.Target.toll()}
 	c := newCourse(p.Duration())
 	var requests int
 	var visits time.Duration
@@ -237,11 +238,14 @@ func (d Demand) Needs(workers int, sameMachine bool) Needs {
 	shoppers := uint64(d.Peak.Shoppers + 1)
 	busy := min(uint64(d.Peak.InFlight+1), shoppers)
 	n := Needs{
-		Processors:  d.Peak.Requests * cpuPerRequest.Seconds(),
-		Memory:      share*bytesPerWorker + busy*bytesPerStream + (shoppers-busy)*each,
+		Processors:  d.Peak.Requests * (cpuPerRequest + d.Toll.Request).Seconds(),
+		Memory:      share*bytesPerWorker + busy*bytesPerStream + (shoppers-busy)*each + connections*d.Toll.Memory,
 		Files:       (connections+share-1)/share + filesPerWorker,
 		Connections: connections,
 		Ports:       connections,
+	}
+	if !d.Pooled {
+		n.Processors += d.Peak.Arrivals * d.Toll.Dial.Seconds()
 	}
 	if !sameMachine && !d.Pooled {
 		n.Ports += uint64(d.Peak.Arrivals * Lingering.Seconds())

@@ -63,6 +63,9 @@ func (n *name) refresh(ctx context.Context) ([]netip.Addr, error) {
 	if err == nil && len(found) == 0 {
 		err = errors.New("it has no address")
 	}
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	close(n.looking)

@@ -254,8 +254,15 @@ func (e streamError) Error() string { return fmt.Sprintf("stream error %d: %v", 
 
 // usable says whether the other side takes another request.
 func (h *http2Conn) usable() bool {
-	// A stream that has just ended may still count.
-	return h.client.Err() == nil && h.client.Available()+h.client.InFlight() > 0
+	// Where there is room for one stream, or for no more because the other side
+	// goes away, the one that has just ended may take it for a moment still.
+	for range 100 {
+		if h.client.Available() > 0 || h.client.InFlight() == 0 {
+			break
+		}
+		time.Sleep(20 * time.Microsecond)
+	}
+	return h.client.Err() == nil && h.client.Available() > 0
 }
 
 // Close implements net.Conn. It waits for nobody: without its socket the rest

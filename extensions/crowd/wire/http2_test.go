@@ -303,6 +303,12 @@ func TestHTTP2Answers(t *testing.T) {
 			p.WriteData(1, true, []byte("ok"))
 			p.wait()
 		}, 0, false},
+		{"whole, with room for no other", func(p *peer2) {
+			p.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1})
+			p.head(false, ok, "200")
+			p.WriteData(1, true, []byte("ok"))
+			p.wait()
+		}, 0, true},
 		{"after interim ones", func(p *peer2) {
 			p.head(false, ok, "103")
 			p.head(false, ok, "200")
