@@ -15,6 +15,7 @@ import (
 // places in the file.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(small))
+	f.Add([]byte(guarded))
 	files, err := filepath.Glob("*/*.yaml")
 	if err != nil || len(files) < 4 {
 		f.Fatalf("seeds: %v, %v", files, err)

@@ -7,14 +7,16 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// A graphqlShop is a backend that was not written with flashcrowd in mind: a
-// GraphQL shop in the style of Vendure's, a voucher form, and an assistant whose
-// events are its own. All say no in HTTP 200.
+// A graphqlShop is a backend that was not written with flashcrowd in mind: a shop
+// with the mutations, result unions, order states and session tokens of Vendure's
+// Shop API, a voucher form, and an assistant whose events are its own. All say no
+// in HTTP 200.
 type graphqlShop struct {
 	mu       sync.Mutex
 	vouchers map[string]bool
@@ -23,9 +25,31 @@ type graphqlShop struct {
 	decline  bool
 }
 
+// A graphqlCart is a session's active order.
 type graphqlCart struct {
-	Item, Coupon string
-	Quantity     int
+	Item, Coupon, State         string
+	Quantity                    int
+	Customer, Address, Shipping bool
+}
+
+// transition moves the order to be paid, as the default order process does: not
+// without a customer and a shipping method.
+func (c *graphqlCart) transition() (no string) {
+	switch {
+	case c.State != "AddingItems":
+		return "cannot transition from " + c.State
+	case !c.Customer:
+		return "message.cannot-transition-to-payment-without-customer"
+	case !c.Address || !c.Shipping:
+		return "message.cannot-transition-to-payment-without-shipping-method"
+	}
+	c.State = "ArrangingPayment"
+	return ""
+}
+
+// failed renders an ErrorResult.
+func failed(kind, code, message string) string {
+	return fmt.Sprintf(`{"__typename":%q,"errorCode":%q,"message":%q}`, kind, code, message)
 }
 
 func (g *graphqlShop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -61,13 +85,14 @@ func (g *graphqlShop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// graphql carries out the mutations of one document, one after another.
 func (g *graphqlShop) graphql(w http.ResponseWriter, r *http.Request) {
 	var ask struct {
 		Query     string
 		Variables struct {
-			ID, Code string
-			N        int
-			M        struct{ Key string }
+			ID, Code, Mail string
+			N              int
+			M              struct{ Key string }
 		}
 	}
 	if err := json.NewDecoder(r.Body).Decode(&ask); err != nil {
@@ -76,28 +101,64 @@ func (g *graphqlShop) graphql(w http.ResponseWriter, r *http.Request) {
 	}
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	cart, v := g.carts[token], ask.Variables
-	switch {
-	case strings.Contains(ask.Query, "addItemToOrder("):
-		token = fmt.Sprintf("session-%d", len(g.carts))
-		g.carts[token] = &graphqlCart{Item: v.ID, Quantity: v.N}
-		w.Header().Set("vendure-auth-token", token)
-		fmt.Fprintf(w, `{"data":{"addItemToOrder":{"__typename":"Order","code":"C%d"}}}`, len(g.carts))
-	case cart == nil:
-		fmt.Fprint(w, `{"errors":[{"message":"no active order","extensions":{"code":"FORBIDDEN"}}]}`)
-	case strings.Contains(ask.Query, "applyCouponCode("):
-		if !g.vouchers[v.Code] {
-			fmt.Fprint(w, `{"data":{"applyCouponCode":{"__typename":"CouponCodeInvalidError","errorCode":"COUPON_CODE_INVALID_ERROR"}}}`)
+	var data []string
+	for _, called := range mutations.FindAllStringSubmatch(ask.Query, -1) {
+		name, result := called[1], `{"__typename":"Order"}`
+		if cart == nil && name != "addItemToOrder" {
+			result = failed("NoActiveOrderError", "NO_ACTIVE_ORDER_ERROR", "There is no active Order associated with the current session")
+			data = append(data, fmt.Sprintf("%q:%s", name, result))
+			continue
+		}
+		switch name {
+		case "addItemToOrder":
+			if v.N < 0 {
+				result = failed("NegativeQuantityError", "NEGATIVE_QUANTITY_ERROR", "negative")
+				break
+			}
+			token = fmt.Sprintf("session-%d", len(g.carts))
+			cart = &graphqlCart{Item: v.ID, Quantity: v.N, State: "AddingItems"}
+			g.carts[token] = cart
+			w.Header().Set("vendure-auth-token", token)
+			result = fmt.Sprintf(`{"__typename":"Order","code":"C%d"}`, len(g.carts))
+		case "applyCouponCode":
+			if !g.vouchers[v.Code] {
+				result = failed("CouponCodeInvalidError", "COUPON_CODE_INVALID_ERROR", "invalid")
+				break
+			}
+			cart.Coupon = v.Code
+			result = fmt.Sprintf(`{"__typename":"Order","couponCodes":[%q]}`, v.Code)
+		case "setCustomerForOrder":
+			cart.Customer = strings.HasSuffix(v.Mail, "@shop.invalid")
+		case "setOrderShippingAddress":
+			cart.Address = true
+		case "setOrderShippingMethod":
+			cart.Shipping = true
+		case "transitionOrderToState":
+			if no := cart.transition(); no != "" {
+				result = failed("OrderStateTransitionError", "ORDER_STATE_TRANSITION_ERROR", no)
+			}
+		case "addPaymentToOrder":
+			switch {
+			case cart.State != "ArrangingPayment":
+				result = failed("OrderPaymentStateError", "ORDER_PAYMENT_STATE_ERROR", "A Payment may only be added when Order is in \"ArrangingPayment\" state")
+			case g.decline:
+				result = failed("PaymentDeclinedError", "PAYMENT_DECLINED_ERROR", "The payment was declined")
+			default:
+				g.orders++
+				cart.State = "PaymentSettled"
+				result = fmt.Sprintf(`{"__typename":"Order","code":"ORDER%d","state":"PaymentSettled","totalWithTax":2500,"currencyCode":"CNY","couponCodes":[%q]}`, g.orders, cart.Coupon)
+			}
+		default:
+			fmt.Fprintf(w, `{"errors":[{"message":"Cannot query field %s on type Mutation","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}`, name)
 			return
 		}
-		cart.Coupon = v.Code
-		fmt.Fprintf(w, `{"data":{"applyCouponCode":{"__typename":"Order","couponCodes":[%q]}}}`, v.Code)
-	case strings.Contains(ask.Query, "addPaymentToOrder(") && g.decline:
-		fmt.Fprint(w, `{"data":{"addPaymentToOrder":{"__typename":"PaymentDeclinedError","errorCode":"PAYMENT_DECLINED_ERROR"}}}`)
-	case strings.Contains(ask.Query, "addPaymentToOrder("):
-		g.orders++
-		fmt.Fprintf(w, `{"data":{"transitionOrderToState":{"__typename":"Order"},"addPaymentToOrder":{"__typename":"Order","code":"ORDER%d","state":"PaymentSettled","totalWithTax":2500,"currencyCode":"CNY","couponCodes":[%q]}}}`, g.orders, cart.Coupon)
+		data = append(data, fmt.Sprintf("%q:%s", name, result))
 	}
+	fmt.Fprintf(w, `{"data":{%s}}`, strings.Join(data, ","))
 }
+
+// mutations finds what a document calls.
+var mutations = regexp.MustCompile(`(\w+)\((?:\w+: |input)`)
 
 // openGraphQLShop starts the shop and says where it is, and its campaign.
 func openGraphQLShop(t *testing.T) (*graphqlShop, string) {
@@ -134,6 +195,26 @@ func TestTryGraphQLShopDeclines(t *testing.T) {
 	p := start(t, "try", campaign)
 	p.want(3)
 	if !strings.Contains(p.out.String(), "rejected (data.addPaymentToOrder.errorCode: PAYMENT_DECLINED_ERROR)") {
+		t.Error(p.out.String())
+	}
+}
+
+// An order that is not ready to be paid is a no of the mutation before the
+// payment, and is told as such.
+func TestTryGraphQLShopNotReady(t *testing.T) {
+	_, campaign := openGraphQLShop(t)
+	src, err := os.ReadFile(campaign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := filepath.Join(t.TempDir(), "broken.yaml")
+	text := strings.Replace(strings.Replace(string(src), "@shop.invalid", "", 1), "        - {path: data.addPaymentToOrder.errorCode, exists: true}\n", "", 1)
+	if err := os.WriteFile(broken, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "try", broken)
+	p.want(3)
+	if !strings.Contains(p.out.String(), "rejected (data.@values.#.errorCode|0: ORDER_STATE_TRANSITION_ERROR)") {
 		t.Error(p.out.String())
 	}
 }
