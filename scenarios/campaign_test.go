@@ -294,7 +294,7 @@ func TestLoad(t *testing.T) {
 		"spring-festivl": "\nhint: did you mean spring-festival?",
 		"spring":         "\nhint: did you mean spring-festival?",
 		"SMOKE":          "\nhint: did you mean smoke?",
-		"black-friday":   "\nhint: embedded are smoke, spring-festival",
+		"black-friday":   "\nhint: embedded are agentic, smoke, spring-festival",
 		"":               "\nhint: embedded are",
 		"nowhere.yaml":   "no such file",
 		"campaigns/":     "is a directory",

@@ -117,6 +117,12 @@ func showStep(out io.Writer, s crowd.Sight, full bool) {
 			indented(out, side[0], side[1], full)
 		}
 	}
+	for _, t := range s.Step.Tools {
+		fmt.Fprintf(out, "   told      %s: %s\n", printable(t.CallID), printable(t.Content))
+	}
+	for _, c := range s.Result.Calls {
+		fmt.Fprintf(out, "   calls     %s %s (%s)\n", printable(c.Name), printable(c.Arguments), printable(c.ID))
+	}
 	if s.Said != "" {
 		fmt.Fprintf(out, "   said      %s\n", printable(s.Said))
 	}
@@ -138,6 +144,9 @@ func showStep(out io.Writer, s crowd.Sight, full bool) {
 		if taken[1] != "" {
 			fmt.Fprintf(out, "   %-9s %s\n", taken[0], taken[1])
 		}
+	}
+	for _, o := range s.Result.Offers {
+		fmt.Fprintf(out, "   found     %s, %s, %d minor units of %s\n", printable(o.ID), printable(o.Title), o.Price, printable(o.Currency))
 	}
 	if s.Result.Order != "" {
 		fmt.Fprintf(out, "   amount    %d minor units of %s\n", s.Result.Amount, s.Result.Currency)

@@ -13,10 +13,16 @@ const (
 	mostPieces   = 40
 )
 
-// speak returns what the assistant says to a, in pieces. It knows the
+// A reply is what the assistant answers: words in pieces, or calls.
+type reply struct {
+	words []string
+	calls []toolCall
+}
+
+// speak returns what the assistant answers to a. It knows the
 // catalogue and what the user owes, remembers what the user spoke of, and goes
 // along in three turns: offer, sum up, take the order.
-func speak(a *ask) []string {
+func speak(a *ask) reply {
 	said := a.lines[len(a.lines)-1]
 	place := -1
 	for i := len(a.lines) - 1; i >= 0 && place < 0; i-- {
@@ -33,21 +39,30 @@ func speak(a *ask) []string {
 	if isChinese(said) {
 		words = &chinese
 	}
+	if a.tools.offered != nil {
+		switch calls := a.wants(place, count); {
+		case len(calls) > 0:
+			return reply{calls: calls}
+		case a.tools.failed != "":
+			return reply{words: pieces(strings.ReplaceAll(words.sorry, "{why}", a.tools.failed))}
+		}
+	}
 	if place < 0 {
-		return pieces(words.lost)
+		return reply{words: pieces(words.lost)}
 	}
 	it, each := &catalogue[place], price(place, a.user)
 	text := words.turns[it.kind][min(len(a.lines), 3)-1]
 	text = strings.ReplaceAll(text, "{item}", words.title(it))
 	text = strings.ReplaceAll(text, "{n}", strconv.FormatInt(count, 10))
 	text = strings.ReplaceAll(text, "{each}", yuan(each))
-	return pieces(strings.ReplaceAll(text, "{sum}", yuan(each*count)))
+	return reply{words: pieces(strings.ReplaceAll(text, "{sum}", yuan(each*count)))}
 }
 
 // phrases are what the assistant says in a language.
 type phrases struct {
 	title func(*item) string
 	lost  string              // when nothing for sale was spoken of
+	sorry string              // when a call did not do it
 	turns [bill + 1][3]string // by what it is about
 }
 
@@ -58,6 +73,7 @@ func isChinese(text string) bool {
 var chinese = phrases{
 	title: func(it *item) string { return it.chinese },
 	lost:  "今天的热门有珍珠奶茶、生椰拿铁和满杯百香果茶，您想要哪一种？告诉我名称和份数就可以。",
+	sorry: "抱歉，店铺这边没有办成您的订单，原因是：{why}。您可以换一样，或者晚一点再来找我。",
 	turns: [...][3]string{
 		goods: {
 			"有的，附近的小满茶铺有{item}，每份{each}元，大约三十分钟送到，需要几份？",
@@ -80,6 +96,7 @@ var chinese = phrases{
 var english = phrases{
 	title: func(it *item) string { return it.english },
 	lost:  "Popular today are pearl milk tea, coconut latte and passion fruit tea, all from shops near you. Which of them would you like, and how many shall I put down?",
+	sorry: "I am sorry, the shop has not taken your order. The reason it gave is this: {why}. You could choose something else, or come back to me a little later.",
 	turns: [...][3]string{
 		goods: {
 			"Yes, Little Harvest Tea House near you has {item} for {each} yuan each, and delivery takes about thirty minutes. How many would you like me to order?",

@@ -155,7 +155,7 @@ func TestAssistant(t *testing.T) {
 		{[]string{""}, []string{"Popular"}},
 	} {
 		said := speak(&ask{user: "ann", lines: tt.lines})
-		text := strings.Join(said, "")
+		text := strings.Join(said.words, "")
 		for _, w := range tt.want {
 			if !strings.Contains(text, w) {
 				t.Errorf("%q: %q, without %q", tt.lines, text, w)
@@ -167,7 +167,7 @@ func TestAssistant(t *testing.T) {
 			for _, title := range []string{catalogue[i].chinese, catalogue[i].english} {
 				lines := make([]string, turn)
 				lines[turn-1] = title
-				if n := len(speak(&ask{lines: lines})); n < fewestPieces || n > mostPieces {
+				if n := len(speak(&ask{lines: lines}).words); n < fewestPieces || n > mostPieces {
 					t.Errorf("turn %d about %s: %d pieces", turn, title, n)
 				}
 			}
@@ -201,8 +201,8 @@ type witness struct {
 
 func (w *witness) Flush() { w.at = append(w.at, time.Now()) }
 
-// reply has d answer in the bubble of the test.
-func reply(ctx context.Context, d *decoder) (*witness, error) {
+// answered has d answer in the bubble of the test.
+func answered(ctx context.Context, d *decoder) (*witness, error) {
 	w := &witness{ResponseRecorder: httptest.NewRecorder()}
 	a := &ask{model: "m", stream: true, lines: []string{"珍珠奶茶"}}
 	r := httptest.NewRequestWithContext(ctx, "POST", chatPath, nil)
@@ -214,7 +214,7 @@ func TestPacing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDecoder(Options{Streams: 4, TokensPerSecond: 100, TotalTokensPerSecond: 1000})
 		begin := time.Now()
-		w, err := reply(t.Context(), d)
+		w, err := answered(t.Context(), d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,19 +235,19 @@ func TestQueue(t *testing.T) {
 		d := newDecoder(Options{Streams: 1, Queue: 1, QueueWait: 100 * time.Millisecond, TokensPerSecond: 1, TotalTokensPerSecond: 1})
 		ctx, leave := context.WithCancel(t.Context())
 		first := make(chan error)
-		go func() { _, err := reply(ctx, d); first <- err }()
+		go func() { _, err := answered(ctx, d); first <- err }()
 		synctest.Wait()
 		second := make(chan error)
-		go func() { _, err := reply(t.Context(), d); second <- err }()
+		go func() { _, err := answered(t.Context(), d); second <- err }()
 		synctest.Wait()
-		if _, err := reply(t.Context(), d); err == nil || err.Error() != "the chat is full" {
+		if _, err := answered(t.Context(), d); err == nil || err.Error() != "the chat is full" {
 			t.Errorf("with the queue full: %v", err)
 		}
 		if err := <-second; err == nil || err.Error() != "the chat is full" {
 			t.Errorf("after waiting: %v", err)
 		}
 		third := make(chan error)
-		go func() { _, err := reply(t.Context(), d); third <- err }()
+		go func() { _, err := answered(t.Context(), d); third <- err }()
 		synctest.Wait()
 		leave()
 		if err := <-first; err != context.Canceled {
@@ -397,7 +397,7 @@ func TestCut(t *testing.T) {
 		d := newDecoder(Options{Streams: 1, TokensPerSecond: 1e-3, TotalTokensPerSecond: 1})
 		ctx, cut := context.WithTimeout(t.Context(), time.Second)
 		defer cut()
-		if _, err := reply(ctx, d); err != context.DeadlineExceeded || len(d.slots) != 0 {
+		if _, err := answered(ctx, d); err != context.DeadlineExceeded || len(d.slots) != 0 {
 			t.Errorf("%v, with %d streams taken", err, len(d.slots))
 		}
 	})

@@ -23,6 +23,9 @@ type ask struct {
 	lines  []string // what the user said, the last one last; at least one
 	prompt int      // input tokens, estimated
 	items  bool     // it came in the form of Responses
+
+	messages int // of the conversation
+	tools    tooled
 }
 
 // form returns how the answer is spelled.
@@ -64,6 +67,8 @@ func decodeAsk(body string) (*ask, error) {
 			if !v.IsBool() && v.Type != gjson.Null {
 				err = &fault{"stream", "not a boolean"}
 			}
+		case "tools":
+			a.offers(v, "function.name")
 		case "stream_options":
 			a.usage = v.Get("include_usage").Type == gjson.True
 		}
@@ -103,7 +108,8 @@ func (a *ask) hear(m gjson.Result, at int) error {
 	if !m.IsObject() {
 		return &fault{param(), "not an object"}
 	}
-	var role string
+	a.messages++
+	var role, call string
 	var content gjson.Result
 	m.ForEach(func(k, v gjson.Result) bool {
 		switch k.Str {
@@ -111,12 +117,23 @@ func (a *ask) hear(m gjson.Result, at int) error {
 			role = v.Str
 		case "content":
 			content = v
+		case "tool_call_id":
+			call = v.Str
+		case "tool_calls":
+			v.ForEach(func(_, c gjson.Result) bool {
+				a.called(c.Get("id").Str, c.Get("function.name").Str)
+				return true
+			})
 		}
 		return true
 	})
 	switch role {
 	case "user":
-	case "system", "developer", "assistant", "tool":
+		a.tools.told, a.tools.failed = false, ""
+	case "tool":
+		a.tools.gave(call, content.Str)
+		return nil
+	case "system", "developer", "assistant":
 		return nil
 	default:
 		return &fault{param() + ".role", "not one of developer, system, user, assistant, tool"}

@@ -19,6 +19,7 @@ func decoded(t *testing.T, err error) bool {
 func FuzzDecodeAsk(f *testing.F) {
 	f.Add(conversation(streamed, "珍珠奶茶", "2 份"))
 	f.Add(`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"x"}]}]}`)
+	f.Add(`{"model":"m","tools":[{"function":{"name":"create"}},{"function":{"name":"complete"}}],"messages":[{"role":"user","content":"2 杯珍珠奶茶"},{"role":"assistant","content":null,"tool_calls":[{"id":"a","function":{"name":"create"}}]},{"role":"tool","tool_call_id":"a","content":"{\"checkout\":\"chk_1\"}"}]}`)
 	f.Add(`{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[]},{"role":"user","content":"\u00e9\ud800"}],"stream":null}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		a, err := decodeAsk(body)
@@ -29,8 +30,13 @@ func FuzzDecodeAsk(f *testing.F) {
 			t.Fatalf("accepted %+v", a)
 		}
 		said := speak(a)
-		if len(said) < fewestPieces || len(said) > mostPieces {
-			t.Errorf("%d pieces for %q", len(said), a.lines)
+		if n := len(said.words); len(said.calls) == 0 && (n < fewestPieces || n > mostPieces) {
+			t.Errorf("%d pieces for %q", n, a.lines)
+		}
+		for _, call := range said.calls {
+			if !gjson.Valid(call.arguments) || !a.tools.offered[call.name] {
+				t.Errorf("calls %+v", call)
+			}
 		}
 		c := newCompletion("id", a.model, 0, a.usage)
 		for _, e := range events(t, string(c.end(c.delta(c.begin(nil), a.lines[0]), usage{a.prompt, 1}))) {
@@ -58,7 +64,7 @@ func FuzzDecodeInput(f *testing.F) {
 				t.Errorf("event %s", e)
 			}
 		}
-		if whole := a.form("id", 0).whole(nil, a.lines[0], usage{}); !gjson.ValidBytes(whole) {
+		if whole := a.form("id", 0).whole(nil, a.lines[0], nil, usage{}); !gjson.ValidBytes(whole) {
 			t.Errorf("whole %s", whole)
 		}
 	})

@@ -41,14 +41,14 @@ func (d *decoder) Reply(ctx context.Context, a *ask, out *stream) error {
 		return err
 	}
 	defer d.release()
-	said := speak(a)
+	answer := speak(a)
 	if err := out.Begin(); err != nil {
 		return err
 	}
 	due := time.Now()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	for _, piece := range said {
+	for piece := range answer.tokens() {
 		due = due.Add(interval(d.speed, d.total, d.streams.Load()))
 		if early := time.Until(due); early > 0 {
 			timer.Reset(early)
@@ -58,7 +58,7 @@ func (d *decoder) Reply(ctx context.Context, a *ask, out *stream) error {
 				return ctx.Err()
 			}
 		}
-		if err := out.Say(piece); err != nil {
+		if err := piece(out); err != nil {
 			return err
 		}
 	}

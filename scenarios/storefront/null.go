@@ -36,7 +36,7 @@ func newInstant(flushes int) *instant {
 		for _, w := range words {
 			b = f.delta(b, w)
 		}
-		return f.end(b, u), f.whole(nil, strings.Join(words, ""), u)
+		return f.end(b, u), f.whole(nil, strings.Join(words, ""), nil, u)
 	}
 	n := &instant{flushes: flushes}
 	const created = 1770336000

@@ -19,8 +19,9 @@ func (o *overload) Error() string { return "the chat is full" }
 type form interface {
 	begin(b []byte) []byte // what comes before the words
 	delta(b []byte, piece string) []byte
+	call(b []byte, c *toolCall, piece string) []byte // opens a call, or, with a piece, adds to the arguments of the last
 	end(b []byte, u usage) []byte
-	whole(b []byte, content string, u usage) []byte // for a client that wanted no stream
+	whole(b []byte, content string, calls []toolCall, u usage) []byte // for a client that wanted no stream
 }
 
 // usage is what an answer took, in tokens.
@@ -82,6 +83,7 @@ type stream struct {
 
 	form     form
 	tokens   int
+	calls    []toolCall
 	buf      *[]byte // of an event, or the words so far
 	extended time.Time
 }
@@ -112,13 +114,26 @@ func (s *stream) Say(piece string) error {
 	return s.flush()
 }
 
+// Call opens a call of a tool, or, with a piece, sends that much of the last
+// one's arguments.
+func (s *stream) Call(c *toolCall, piece string) error {
+	if s.tokens++; piece == "" {
+		s.calls = append(s.calls, *c)
+	}
+	if !s.ask.stream {
+		return s.r.Context().Err()
+	}
+	*s.buf = s.form.call((*s.buf)[:0], c, piece)
+	return s.flush()
+}
+
 // End sends what closes the answer. The stream is not used afterwards.
 func (s *stream) End() error {
 	defer putBuffer(&s.face.buffers, s.buf)
 	if !s.ask.stream {
 		s.extend()
 		s.w.Header()["Content-Type"] = typeJSON
-		_, err := s.w.Write(s.form.whole(nil, string(*s.buf), usage{s.ask.prompt, s.tokens}))
+		_, err := s.w.Write(s.form.whole(nil, string(*s.buf), s.calls, usage{s.ask.prompt, s.tokens}))
 		return err
 	}
 	*s.buf = s.form.end((*s.buf)[:0], usage{s.ask.prompt, s.tokens})
@@ -189,6 +204,7 @@ type completion struct {
 	head  string // `"created":…,"model":…`, after the object
 	usage bool   // chunks carry it, null until the last
 	id    string
+	calls int // that were opened
 }
 
 func newCompletion(id, model string, created int64, usage bool) *completion {
@@ -228,8 +244,40 @@ func (c *completion) delta(b []byte, piece string) []byte {
 	return c.chunk(b, func(b []byte) []byte { return appendField(b, "content", piece) }, "null")
 }
 
+func (c *completion) call(b []byte, t *toolCall, piece string) []byte {
+	return c.chunk(b, func(b []byte) []byte {
+		b = append(b, `"tool_calls":[{"index":`...)
+		if piece != "" {
+			b = strconv.AppendInt(b, int64(c.calls-1), 10)
+			b = append(b, `,"function":{"arguments":`...)
+			return append(appendString(b, piece), "}}]"...)
+		}
+		b = strconv.AppendInt(b, int64(c.calls), 10)
+		c.calls++
+		return append(t.render(append(b, ','), ""), ']')
+	}, "null")
+}
+
+// render appends a call as Chat Completions has it, behind an open brace.
+func (t *toolCall) render(b []byte, arguments string) []byte {
+	b = append(b, `"id":`...)
+	b = appendString(b, t.id)
+	b = append(b, `,"type":"function","function":{`...)
+	b = appendField(b, "name", t.name)
+	b = appendField(b, "arguments", arguments)
+	return append(b, "}}"...)
+}
+
+// finish is the reason that ends an answer.
+func finish(calls int) string {
+	if calls > 0 {
+		return `"tool_calls"`
+	}
+	return `"stop"`
+}
+
 func (c *completion) end(b []byte, u usage) []byte {
-	b = c.chunk(b, func(b []byte) []byte { return b }, `"stop"`)
+	b = c.chunk(b, func(b []byte) []byte { return b }, finish(c.calls))
 	if c.usage {
 		b = c.open(b, "data: ", "chat.completion.chunk")
 		b = append(b, `,"choices":[]`...)
@@ -239,11 +287,22 @@ func (c *completion) end(b []byte, u usage) []byte {
 	return append(b, "data: [DONE]\n\n"...)
 }
 
-func (c *completion) whole(b []byte, content string, u usage) []byte {
+func (c *completion) whole(b []byte, content string, calls []toolCall, u usage) []byte {
 	b = c.open(b, "", "chat.completion")
 	b = append(b, `,"choices":[{"index":0,"message":{"role":"assistant"`...)
-	b = appendField(b, "content", content)
-	b = append(b, `,"refusal":null},"logprobs":null,"finish_reason":"stop"}]`...)
+	if len(calls) == 0 {
+		b = appendField(b, "content", content)
+	} else {
+		b = append(b, `,"content":null,"tool_calls":[`...)
+		for i := range calls {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = calls[i].render(append(b, '{'), calls[i].arguments)
+		}
+		b = append(b, ']')
+	}
+	b = append(b, `,"refusal":null},"logprobs":null,"finish_reason":`+finish(len(calls))+`}]`...)
 	b = u.append(b, "prompt_tokens", "completion_tokens")
 	return append(b, '}')
 }

@@ -19,6 +19,7 @@ const shopURL = "https://shop.example/"
 // routesUCP registers both versions, each on a path of its own.
 func (f *face) routesUCP(mux *http.ServeMux) {
 	mux.HandleFunc("GET /.well-known/ucp", f.discover)
+	mux.HandleFunc("POST /ucp/catalog/search", f.search)
 	for path, t := range map[string]*tongue{"/ucp": &ucpTongue, "/ucp-" + january: &januaryTongue} {
 		path += "/checkout-sessions"
 		mux.HandleFunc("POST "+path, f.writes(t, create))
