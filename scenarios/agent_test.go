@@ -277,3 +277,36 @@ func TestTools(t *testing.T) {
 		}
 	}
 }
+
+// FuzzCall: whatever an assistant calls, the next step is one that can be
+// carried out, or tells it why not.
+func FuzzCall(f *testing.F) {
+	for _, c := range []string{"search {\"query\":\"x\"}", "claim", `create {"item":"a","quantity":2}`, `update {"checkout":"chk_1","coupon":"c1"}`,
+		`complete {"checkout":"chk_1"}`, "pay {}", "create [", `create {"item":"\ud800","quantity":1e9}`, "claim null"} {
+		name, arguments, _ := strings.Cut(c, " ")
+		f.Add(name, arguments)
+	}
+	s := drivenBy(f, "{}", "impatient", "order")
+	f.Fuzz(func(t *testing.T, name, arguments string) {
+		w := s.Walk()
+		w.Next(Result{})
+		for _, r := range []Result{calls(`create {"item":"a"}`), {Outcome: results.OK, Session: "chk_1"}, calls("claim"), {Outcome: results.OK, Coupon: "c1"}} {
+			w.Next(r)
+		}
+		step, ok := w.Next(Result{Outcome: results.OK, Calls: []ToolCall{{"id", name, arguments}}})
+		good := ok && step.Kind.String() == name
+		switch step.Kind {
+		case Turn:
+			good = ok && len(step.Tools) == 1 && step.Tools[0].CallID == "id" && strings.HasPrefix(step.Tools[0].Content, `{"error":"`)
+		case Create:
+			good = good && step.Item.ID != "" && step.Item.Quantity >= 1 && step.Item.Quantity <= 999
+		case Update:
+			good = good && step.Session == "chk_1" && step.Coupon == "c1"
+		case Complete:
+			good = good && step.Session == "chk_1"
+		}
+		if !good {
+			t.Fatalf("%s %q: %+v, %v", name, arguments, step, ok)
+		}
+	})
+}
