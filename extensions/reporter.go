@@ -57,10 +57,13 @@ func (r *reporter) run() {
 	case <-r.stop:
 		return // the crowd never began: the session's fault says why
 	}
+	heap := newHeap()
+	heap.tune()
 	r.cut(meter, false) // the first says that the child is ready
 	for {
 		select {
 		case <-tick.C:
+			heap.tune()
 			r.cut(meter, false)
 		case <-r.session.hurry: // there is news on either side: don't wait for the next second
 			r.cut(meter, false)

@@ -75,7 +75,7 @@ func (g *Guest) Ask(ask func(*scenarios.Led) error) (Visit, error) {
 			v.Result = scenarios.Result{Outcome: results.Canceled, Why: "stopped"}
 			break
 		}
-		last = g.engine.do(g.ctx, g.s)
+		last = g.engine.do(g.engine.begun(g.ctx, g.s), g.s)
 		v.Result = last
 	}
 	if g.ctx.Err() != nil {

@@ -50,7 +50,7 @@ func (e *Engine) next(s *Shopper, last scenarios.Result) bool {
 func (e *Engine) walk(s *Shopper) {
 	defer e.steps.Done()
 	for {
-		fire, verdict := e.begin(s)
+		now, verdict := e.begin(s)
 		switch verdict {
 		case wait:
 			e.think(s)
@@ -59,7 +59,7 @@ func (e *Engine) walk(s *Shopper) {
 			e.leave(s, true)
 			return
 		}
-		r := e.do(fire, s)
+		r := e.do(now, s)
 		if !e.next(s, r) {
 			e.leave(s, r.Outcome == results.Canceled)
 			return
@@ -80,29 +80,42 @@ const (
 	quit        // the run is being cut
 )
 
-// begin asks for the right to send one request.
-func (e *Engine) begin(s *Shopper) (context.Context, permit) {
+// A beginning is the right to begin a step, and when that was.
+type beginning struct {
+	fire  context.Context // ends with the lease
+	start time.Time
+	lag   time.Duration // since the step was due
+}
+
+// begin asks for the right to begin a step.
+func (e *Engine) begin(s *Shopper) (beginning, permit) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	now := e.Boot()
 	switch {
 	case e.ending:
-		return nil, quit
-	case e.held || e.Boot() >= e.lease.Deadline:
-		return nil, wait
+		return beginning{}, quit
+	case e.held || now >= e.lease.Deadline:
+		return beginning{}, wait
 	}
 	if s.due < e.resumed {
-		s.delay(e.Boot())
+		s.delay(now)
 	}
 	e.running[s] = struct{}{}
-	return e.fire, send
+	return beginning{e.fire, time.Now(), max(now-s.due, 0)}, send
+}
+
+// begun is a beginning at this moment, whatever the lease says.
+func (e *Engine) begun(fire context.Context, s *Shopper) beginning {
+	return beginning{fire, time.Now(), max(e.Boot()-s.due, 0)}
 }
 
 // do carries out the shopper's step, emits what came of it, and moves s.due to
 // the end of the answer, from which the next step's think time counts.
-func (e *Engine) do(fire context.Context, s *Shopper) scenarios.Result {
-	start, lag := time.Now(), max(e.Boot()-s.due, 0)
+func (e *Engine) do(b beginning, s *Shopper) scenarios.Result {
+	start, lag := b.start, b.lag
 	s.opened = 0
-	r := e.attempt(fire, s, start)
+	r := e.attempt(b.fire, s, start)
 	r.Start = start
 	if r.End.Before(start) {
 		r.End = time.Now()
@@ -195,17 +208,21 @@ func (e *Engine) request(fire context.Context, s *Shopper, start time.Time) scen
 		s.opened++
 		e.connect(s, conn)
 	}
-	if fire.Err() != nil || !e.mayFire() { // ended while dialling, before there was a connection to cancel
+	spent := time.Since(start)
+	if fire.Err() != nil || spent > fresh && !e.mayFire() { // ended while dialling, before there was a connection to cancel
 		return scenarios.Result{Outcome: results.Canceled, Why: "stopped", Unsent: true, End: time.Now()}
 	}
 	step := s.step // its patience counts from the start, dialling included
-	spent := time.Since(start)
 	step.Answer = max(step.Answer-spent, 1)
 	if step.FirstToken > 0 {
 		step.FirstToken = max(step.FirstToken-spent, 1)
 	}
 	return e.Protocols.For(step).Do(s.conn, s, step)
 }
+
+// fresh is how long ago the lease may have been looked at when a request is
+// sent: a step that does not dial sends within microseconds of its beginning.
+const fresh = time.Millisecond
 
 // think puts a shopper back until its step is due.
 func (e *Engine) think(s *Shopper) {

@@ -126,20 +126,28 @@ func (t *Target) connect(ctx context.Context) (net.Conn, error) {
 
 // try dials one address; left counts it and those that may be tried after it.
 func (t *Target) try(ctx context.Context, a netip.Addr, left int) (net.Conn, error) {
-	d := t.dialer
-	if from := t.sources.next(a); from.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
-	}
-	own := ctx
+	from, own := t.sources.next(a), ctx
 	if until, ok := ctx.Deadline(); ok && left > 1 {
 		share := max(time.Until(until)/time.Duration(left), leastTry)
 		var stop context.CancelFunc
 		own, stop = context.WithTimeout(ctx, share)
 		defer stop()
 	}
-	conn, err := d.DialContext(own, "tcp", netip.AddrPortFrom(a, t.port).String())
+	conn, err := t.dial(own, from, netip.AddrPortFrom(a, t.port))
 	if err != nil {
 		return nil, dialError(ctx, err)
 	}
 	return conn, nil
+}
+
+// dial dials an address that was permitted.
+func (t *Target) dial(ctx context.Context, from netip.Addr, to netip.AddrPort) (net.Conn, error) {
+	if ownSockets && !t.secure && t.http2 == nil && to.Addr().Zone() == "" {
+		return dialTCP(ctx, from.Unmap(), netip.AddrPortFrom(to.Addr().Unmap(), to.Port()))
+	}
+	d := t.dialer
+	if from.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+	return d.DialContext(ctx, "tcp", to.String())
 }

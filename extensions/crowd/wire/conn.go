@@ -48,6 +48,10 @@ type buffers struct {
 	seen []byte // the beginning of the body, for evidence
 
 	secrets []string // of whoever sends, for this exchange
+
+	turn      func(fd uintptr) bool // writeThenRead; see tcp.exchange
+	sent, got int
+	wrong     error
 }
 
 var pool = sync.Pool{New: func() any { return &buffers{in: make([]byte, 8<<10)} }}
@@ -74,12 +78,14 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 	b.head, b.seen, b.data, b.line, b.size = b.head[:0], b.seen[:0], b.data[:0], b.line[:0], b.size[:0]
 	b.out = c.render(b.out[:0], req)
 	c.answer = Response{c: c, deadline: req.Deadline, bodiless: req.Method == "HEAD", upgrade: req.upgrade}
+	fresh := !c.used
 	c.dirty, c.used = true, true // until the answer's end says otherwise
 
 	first := req.First
 	if first.IsZero() || !req.Deadline.IsZero() && first.After(req.Deadline) {
 		first = req.Deadline
 	}
+	c.answer.first = first
 	c.patience(first)
 	if h, ok := c.raw.(*http2Conn); ok {
 		if err := h.do(c, req.Method); err != nil {
@@ -87,8 +93,23 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 		}
 		return &c.answer, nil
 	}
-	if _, err := c.raw.Write(b.out); err != nil {
-		return c.early(err)
+	rest := b.out
+	if s, ok := c.raw.(*tcp); ok && !fresh { // on a fresh one somebody may have spoken before we do
+		sent, read, err := s.exchange(b)
+		switch {
+		case err != nil && sent < len(b.out):
+			return c.early(err)
+		case err != nil:
+			return nil, c.fail(err)
+		case read > 0:
+			b.w, c.answer.At = read, time.Now()
+		}
+		rest = b.out[sent:]
+	}
+	if len(rest) > 0 {
+		if _, err := c.raw.Write(rest); err != nil {
+			return c.early(err)
+		}
 	}
 	if err := c.answer.readHead(); err != nil {
 		return nil, err

@@ -15,6 +15,9 @@ import (
 // idle connection, or said something that nobody asked for. Under TLS there may
 // be a session ticket to read, and then it waits a millisecond at most.
 func closedByPeer(conn net.Conn) bool {
+	if s, ok := conn.(*tcp); ok {
+		return !s.quiet()
+	}
 	t, secure := conn.(*tls.Conn)
 	if secure {
 		if spoke(t, past) { // what was read from the socket already

@@ -15,6 +15,7 @@ type Response struct {
 	At     time.Time // when the bytes that were read last arrived
 
 	c         *Conn
+	first     time.Time // until when the connection waits until it is answering
 	deadline  time.Time
 	answering bool
 	upgrade   string // what a 101 has to say; empty if it must not come
@@ -38,8 +39,11 @@ const (
 // Answering says that what counts has begun to come: from here on the patience
 // is the request's Deadline.
 func (r *Response) Answering() {
-	if !r.answering {
-		r.answering = true
+	if r.answering {
+		return
+	}
+	r.answering = true
+	if !r.first.Equal(r.deadline) {
 		r.c.patience(r.deadline)
 	}
 }
@@ -393,6 +397,9 @@ const drainFor = 5 * time.Millisecond
 // gives up on more than a little, of bytes or of time; the connection is then
 // not used again.
 func (r *Response) Drain() error {
+	if r.end == io.EOF {
+		return nil
+	}
 	r.c.patience(earlier(time.Now().Add(drainFor), r.deadline))
 	for left := 64 << 10; left > 0; {
 		p, err := r.piece()

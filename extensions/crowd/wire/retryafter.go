@@ -18,6 +18,9 @@ func RetryAfter(r *Response, now time.Time) time.Duration {
 		return pause
 	}
 	text := r.Header("Retry-After")
+	if text == "" {
+		return 0
+	}
 	if pause, ok := pauseOf(text, time.Second); ok {
 		return pause
 	}
@@ -29,6 +32,9 @@ func RetryAfter(r *Response, now time.Time) time.Duration {
 
 // pauseOf reads a number of units; fractions are seen in the wild.
 func pauseOf(text string, unit time.Duration) (time.Duration, bool) {
+	if text == "" {
+		return 0, false
+	}
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(n) {
 		return 0, false
