@@ -26,11 +26,10 @@ var journeyJS []byte
 var journeyLua []byte
 
 const (
-	steps      = 8  // requests of an order
-	k6VUs      = 20 // enough to keep its core busy
-	wrkConns   = 50 // likewise
-	closedFor  = 10 * time.Second
-	engineRate = 4000 // shoppers a second: about what the storefront's core can serve at most
+	steps     = 8  // requests of an order
+	k6VUs     = 20 // enough to keep its core busy
+	wrkConns  = 50 // likewise
+	closedFor = 10 * time.Second
 )
 
 // engine measures the orders that flashcrowd, plain k6 and wrk send in a second
@@ -73,7 +72,8 @@ func (b *bench) engine(ctx context.Context) error {
 		fmt.Println()
 		ours := median(figures[clients[0].name])
 		k6, wrk := ours/median(figures["k6"]), ours/median(figures["wrk"])
-		fmt.Printf("flashcrowd sends %.2f times the orders of k6 and %.3f of wrk's\n", k6, wrk)
+		fmt.Printf("flashcrowd sends %.2f times the orders of k6 and %.3f of wrk's; dialling %.2f and %.3f\n",
+			k6, wrk, median(figures["dialling"])/median(figures["k6"]), median(figures["dialling"])/median(figures["wrk"]))
 		if flushes == 1 {
 			ratios = fmt.Sprintf("\nratio_vs_k6_js: %.2f\nratio_vs_wrk: %.3f\n", k6, wrk)
 		}
@@ -82,19 +82,26 @@ func (b *bench) engine(ctx context.Context) error {
 	return nil
 }
 
-// clients take turns; the first is what the ratios are of.
+// clients take turns; the first is what the ratios are of. Like k6 and wrk it
+// keeps connections from one order to the next; with dialling, each shopper
+// opens its own, as it does unless a campaign says pooled.
 var clients = []struct {
 	name string
 	run  func(b *bench, ctx context.Context, target string) (orders float64, cpu time.Duration, err error)
 }{
-	{"flashcrowd", (*bench).flashcrowd},
+	{"flashcrowd", func(b *bench, ctx context.Context, target string) (float64, time.Duration, error) {
+		return b.flashcrowd(ctx, target, true)
+	}},
+	{"dialling", func(b *bench, ctx context.Context, target string) (float64, time.Duration, error) {
+		return b.flashcrowd(ctx, target, false)
+	}},
 	{"k6", (*bench).k6},
 	{"wrk", (*bench).wrk},
 }
 
 // flashcrowd runs the engine: the whole k6 child of a worker.
-func (b *bench) flashcrowd(ctx context.Context, target string) (float64, time.Duration, error) {
-	c := crowd{For: time.Duration(max(1, b.orders/engineRate)) * time.Second, Rate: min(engineRate, b.orders)}
+func (b *bench) flashcrowd(ctx context.Context, target string, pooled bool) (float64, time.Duration, error) {
+	c := crowd{For: time.Duration(max(1, b.orders/b.rate)) * time.Second, Rate: min(b.rate, b.orders), Pooled: pooled}
 	r, used, err := b.crowd(ctx, target, c, nil)
 	return float64(r.Orders.Promised), used.cpu, err
 }

@@ -35,6 +35,7 @@ type bench struct {
 	server  string // core of the storefront
 	rounds  int
 	orders  int // the engine's orders of a round
+	rate    int // at which its shoppers come
 	dir     string
 }
 
@@ -45,6 +46,7 @@ func main() {
 	flag.StringVar(&b.server, "server-core", "1", "core of the storefront")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds, of which the medians count")
 	flag.IntVar(&b.orders, "orders", 20_000, "engine: orders of one round of flashcrowd")
+	flag.IntVar(&b.rate, "rate", 2000, "engine: shoppers a second of flashcrowd; the storefront's core can serve about 3,000")
 	flag.Parse()
 	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag}[flag.Arg(0)]
 	if measure == nil || flag.NArg() != 1 {

@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"text/template"
 	"time"
 )
@@ -59,8 +61,8 @@ func (r report) live() (most int) {
 // look is not seen.
 const watchEvery = 20 * time.Millisecond
 
-// crowd runs a crowd with one worker on the client's core, and returns the
-// report and what the k6 child used. A watcher sees each reading and may end
+// crowd runs a crowd with one worker, whose k6 child has the client's core for
+// itself, and returns the report and what the child used. A watcher sees each reading and may end
 // the run by returning false; then there is no report.
 func (b *bench) crowd(ctx context.Context, target string, c crowd, watch func(usage) bool) (r report, last usage, err error) {
 	dir, err := os.MkdirTemp(b.dir, "run-")
@@ -78,7 +80,7 @@ func (b *bench) crowd(ctx context.Context, target string, c crowd, watch func(us
 	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	cmd := pinned(ctx, b.client, b.program, "run", file, "--target", target, "--workers", "1", "--runs", filepath.Join(dir, "runs"), "--json", out)
+	cmd := pinned(ctx, b.server, b.program, "run", file, "--target", target, "--workers", "1", "--runs", filepath.Join(dir, "runs"), "--json", out)
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {
@@ -93,7 +95,11 @@ func (b *bench) crowd(ctx context.Context, target string, c crowd, watch func(us
 		select {
 		case <-tick.C:
 			if !ok {
-				pid, ok = child(b.program, cmd.Process.Pid)
+				if pid, ok = child(b.program, cmd.Process.Pid); ok {
+					if said, err := exec.CommandContext(ctx, "taskset", "-a", "-c", "-p", b.client, strconv.Itoa(pid)).CombinedOutput(); err != nil {
+						return r, last, fmt.Errorf("give the child its core: %w: %s", err, said)
+					}
+				}
 				continue
 			}
 			now, err := usageOf(pid)
