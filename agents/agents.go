@@ -38,6 +38,10 @@ type Exchange struct {
 	Have     uint64 `cbor:"5,keyasint,omitempty"` // version of the spans that the child was told; 0 for none
 	Capacity uint64 `cbor:"6,keyasint,omitempty"` // what this machine can carry, relative to others: thousandths of a processor
 	Leaving  bool   `cbor:"7,keyasint,omitempty"` // it wants to go: its slots are to be given to others
+
+	// Offset is how far this worker's plan time was from what the last answer
+	// said, half of the way there and back taken off.
+	Offset time.Duration `cbor:"8,keyasint,omitempty"`
 }
 
 // A Lease answers an exchange.

@@ -63,6 +63,7 @@ type Config struct {
 	Workers int           // to wait for; at least 1
 	Least   int           // to start with when Wait is over; 0 means Workers
 	Wait    time.Duration // for them, at most; 1 min
+	Version string        // of flashcrowd, for whoever asks
 	Name    string        // in gossip
 	Key     []byte        // the cluster key, membership.KeySize bytes
 	Gossip  string        // host:port to listen on, TCP and UDP; port 0 takes a free one
@@ -99,6 +100,7 @@ type Coordinator struct {
 	started time.Time
 	seen    map[string]bool // workers that were members when they first came
 	ready   int
+	beats   map[string]beat
 	skips   []results.Skip // of the coordinator's own
 	faults  []error        // what went wrong and did not stop the run
 	failure error
@@ -139,7 +141,7 @@ func New(c Config) (*Coordinator, error) {
 	co := &Coordinator{
 		Config: c, identity: identity, brief: brief,
 		done: make(chan struct{}), clock: scenarios.Boottime,
-		merger: results.NewMerger(c.About), seen: map[string]bool{},
+		merger: results.NewMerger(c.About), seen: map[string]bool{}, beats: map[string]beat{},
 	}
 	rules := Rules{
 		Workers: c.Workers, Least: c.Least, Wait: c.Wait, StartDelay: c.Lead, Notice: c.Notice, Lease: c.Lease,
@@ -242,14 +244,14 @@ func (c *Coordinator) tick(members []membership.Member) {
 	}
 }
 
-// known says whether id is, or was, a worker of this fleet: gossip lets in,
-// but it does not end a lease.
+// known says whether id is, or was, a member of this fleet: gossip lets in, but
+// it does not end a lease.
 func (c *Coordinator) known(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.seen[id] && c.fleet != nil {
 		m, ok := c.fleet.Member(id)
-		c.seen[id] = ok && m.Role == membership.Worker
+		c.seen[id] = ok && m.Role != membership.Coordinator
 	}
 	return c.seen[id]
 }

@@ -20,6 +20,8 @@ import (
 //
 //	GET /v1/plan                                agents.Brief
 //	PUT /v1/workers/{worker}/snapshots/{seq}    agents.Exchange → agents.Lease
+//	GET /v1/status                              agents.Status, for operators
+//	POST /v1/stop                               agents.StopRequest, of operators
 //
 // 409 says that the worker's lease has ended and 422 that a sequence is known
 // with other bytes; 400 and 403 that the request is not one of ours. After 503
@@ -28,6 +30,8 @@ func (c *Coordinator) server() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/plan", c.servePlan)
 	mux.HandleFunc("PUT /v1/workers/{worker}/snapshots/{seq}", c.serveExchange)
+	mux.HandleFunc("GET /v1/status", c.serveStatus)
+	mux.HandleFunc("POST /v1/stop", c.serveStop)
 	var plain http.Protocols
 	plain.SetHTTP1(true)
 	return &http.Server{

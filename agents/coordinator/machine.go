@@ -236,13 +236,7 @@ func (m *Machine) close(n *node, at time.Duration) []Action {
 
 // note says what is known of a worker.
 func (m *Machine) note(n *node) Action {
-	slots := 0
-	for _, s := range n.spans {
-		if s.To == m.End {
-			slots++
-		}
-	}
-	return Note{n.id, results.WorkerNote{Name: n.name, Fate: n.Fate, Slots: slots}}
+	return Note{n.id, results.WorkerNote{Name: n.name, Fate: n.Fate, Slots: n.slots(m.End)}}
 }
 
 // settle moves the run on when its state allows.

@@ -82,6 +82,16 @@ func (n *node) idle() bool {
 	return true
 }
 
+// slots is how many slots n has to the plan's end.
+func (n *node) slots(end scenarios.Mark) (count int) {
+	for _, s := range n.spans {
+		if s.To == end {
+			count++
+		}
+	}
+	return count
+}
+
 // open says that n may be given slots: something of it is stored, and it is
 // neither gone nor going.
 func (n *node) open() bool { return !n.closed && !n.Leaving && n.Last > 0 }

@@ -122,6 +122,7 @@ func (c *Coordinator) perform(actions []Action, p *parcel) *Answer {
 			c.unsaved = c.save(a.Leases)
 		case Merge:
 			if len(p.exchange.Snapshot) > 0 {
+				c.feel(a.ID, p)
 				_, err := c.merger.Add(p.snapshot)
 				c.keep(err)
 			}

@@ -38,6 +38,7 @@ type Role string
 const (
 	Coordinator Role = "coordinator"
 	Worker      Role = "worker"
+	Operator    Role = "operator" // somebody who looks at the run, or stops it
 )
 
 // A Member is a node as gossip knows it.

@@ -62,9 +62,9 @@ func decodeMeta(id string, b []byte, version uint16) (Member, error) {
 		return Member{}, fmt.Errorf("name %q: want 1 to 32 letters, digits, '-', '_' or '.'", m.Name)
 	}
 	switch m.Role {
-	case Worker:
+	case Worker, Operator:
 		if m.API != "" {
-			return Member{}, fmt.Errorf("worker %s with an API address", m.Name)
+			return Member{}, fmt.Errorf("%s %s with an API address", m.Role, m.Name)
 		}
 	case Coordinator:
 		if _, port, err := net.SplitHostPort(m.API); err != nil || !isPort(port) {

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -40,6 +41,13 @@ type refusal struct {
 	status int
 	text   string
 }
+
+// ErrEnded is how Run ends when the coordinator has ended the worker's lease:
+// its slots are with others. A worker with a fresh identity may join again.
+var ErrEnded = errors.New("the fleet went on without this worker")
+
+// Is makes a refusal of that kind ErrEnded.
+func (r refusal) Is(target error) bool { return target == ErrEnded && r.status == http.StatusConflict }
 
 func (r refusal) Error() string {
 	return fmt.Sprintf("coordinator answers %d %s: %s", r.status, http.StatusText(r.status), r.text)

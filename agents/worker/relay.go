@@ -226,7 +226,7 @@ func (r *Relay) send(at time.Duration) []Action {
 	}
 	r.sending = true
 	e := r.queue[0]
-	e.Name, e.Have, e.Capacity, e.Leaving = r.name, r.have, r.capacity, r.resigned
+	e.Name, e.Have, e.Capacity, e.Leaving, e.Offset = r.name, r.have, r.capacity, r.resigned, r.clock.offset
 	return []Action{Put{e}}
 }
 
@@ -296,9 +296,10 @@ func backoff(tries int) time.Duration {
 // estimate is where plan time 0 lies on this machine's boot clock, as the best
 // exchange so far told: the one that spent the least time on the way.
 type estimate struct {
-	known bool
-	zero  time.Duration
-	way   time.Duration // there and back
+	known  bool
+	zero   time.Duration
+	way    time.Duration // there and back
+	offset time.Duration // of the last answer: what it said less what we took it to be
 }
 
 // observe takes an exchange that was sent and received at those moments, held
@@ -306,8 +307,11 @@ type estimate struct {
 // taken as half of the way there and back.
 func (c *estimate) observe(sent, received, held time.Duration, now scenarios.Mark) {
 	way := max(received-sent-held, 0)
+	if c.known {
+		c.offset = received - way/2 - c.zero - now
+	}
 	if c.known && way >= c.way {
 		return
 	}
-	*c = estimate{known: true, zero: received - way/2 - now, way: way}
+	c.known, c.zero, c.way = true, received-way/2-now, way
 }

@@ -177,6 +177,7 @@ type outcome struct {
 		InFlight   uint64            `json:"in_flight"`
 		Orphaned   uint64            `json:"orphaned"`
 		NotStarted uint64            `json:"not_started"`
+		Late       uint64            `json:"late"`
 	}
 	Orders struct {
 		Promised uint64 `json:"promised"`

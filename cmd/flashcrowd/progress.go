@@ -11,7 +11,6 @@ import (
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/results/live"
 	"github.com/flashcrowd/flashcrowd/results/verdict"
-	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
 // progress is the view of a run while it lasts: one line that is rewritten in a
@@ -23,10 +22,11 @@ type progress struct {
 }
 
 // newProgress announces what is about to run.
-func newProgress(w world, plan *scenarios.Plan, about results.About, workers int) *progress {
-	p := &progress{terminal: live.NewTerminal(w.Talk, columns(w.Talk)), limits: plan.Campaign.Validity}
+func newProgress(w world, c coordinator.Config) *progress {
+	p := &progress{terminal: live.NewTerminal(w.Talk, columns(w.Talk)), limits: c.Plan.Campaign.Validity}
+	about := c.About
 	fmt.Fprintf(p.terminal, "%s: %s shoppers in %s against %s, %s\n",
-		about.Campaign, results.HumanCount(about.Planned), results.Human(about.Duration), about.Target, plural(workers, "worker"))
+		about.Campaign, results.HumanCount(about.Planned), results.Human(about.Duration), about.Target, plural(c.Workers, "worker"))
 	return p
 }
 

@@ -122,49 +122,57 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
 
-	began, unkept := lead(ctx, w, f, plan, about, kept, shop, dir, logs)
+	key := make([]byte, membership.KeySize)
+	rand.Read(key) // never fails: see its doc
+	t := team{workers: &fleet{}, shop: shop, lost: make(chan error, 1), gone: make(chan struct{})}
+	defer t.workers.end()
+	began, unkept := lead(ctx, w, coordinator.Config{
+		About: about, Plan: plan, Rules: plan.Campaign.Thresholds, Store: kept, Notes: kept, Version: version(),
+		Workers: f.workers, Name: "coordinator", Key: key, Gossip: "127.0.0.1:0", API: "127.0.0.1:0",
+		Listening: func(join string) {
+			for n := range f.workers {
+				if err := t.workers.start(fmt.Sprintf("worker-%d", n+1), join, key, dir, logs, f, plan); err != nil {
+					t.lost <- err
+					return
+				}
+			}
+			go t.workers.watch(t.gone)
+		},
+	}, f.verbose, t)
 	if !began {
 		return unkept
 	}
 	return conclude(w, keep, plan, kept, shop != nil, unkept)
 }
 
-// lead starts the coordinator and its workers, shows progress, and returns when
-// the run is over. Signals become stops. It says whether the load began; then
-// an error is about what could not be kept of it, and what was kept is judged.
-func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about results.About, kept *store.Store, shop *part, dir string, logs *os.File) (began bool, err error) {
-	key := make([]byte, membership.KeySize)
-	rand.Read(key) // never fails: see its doc
+// team is the parts of a run that are processes of this machine; none of it is
+// where workers are elsewhere.
+type team struct {
+	workers *fleet
+	shop    *part
+	lost    chan error    // why a worker could not be started
+	gone    chan struct{} // closed when every worker has ended
+}
+
+// lead runs the coordinator, shows progress, and returns when the run is over.
+// Signals become stops. It says whether the load began; then an error is about
+// what could not be kept of it, and what was kept is judged.
+func lead(ctx context.Context, w world, config coordinator.Config, verbose bool, t team) (began bool, err error) {
 	level := slog.LevelError
-	if f.verbose {
+	if verbose {
 		level = slog.LevelDebug
 	}
-	var workers fleet
-	defer workers.end()
-	lost := make(chan error, 1)
-	gone := make(chan struct{})
-	c, err := coordinator.New(coordinator.Config{
-		About: about, Plan: plan, Rules: plan.Campaign.Thresholds, Store: kept, Notes: kept,
-		Workers: f.workers, Name: "coordinator", Key: key, Gossip: "127.0.0.1:0", API: "127.0.0.1:0",
-		Listening: func(join string) {
-			for n := range f.workers {
-				if err := workers.start(fmt.Sprintf("worker-%d", n+1), join, key, dir, logs, f, plan); err != nil {
-					lost <- err
-					return
-				}
-			}
-			go workers.watch(gone)
-		},
-		Log: slog.New(slog.NewTextHandler(w.Talk, &slog.HandlerOptions{Level: level})),
-	})
+	config.Log = slog.New(slog.NewTextHandler(w.Talk, &slog.HandlerOptions{Level: level}))
+	c, err := coordinator.New(config)
 	if err != nil {
 		return false, err
 	}
 	defer func() { _, began = c.Elapsed() }()
 	shopGone := make(<-chan struct{})
-	if shop != nil {
-		shopGone = shop.done
+	if t.shop != nil {
+		shopGone = t.shop.done
 	}
+	gone := t.gone
 
 	leading, abandon := context.WithCancel(ctx)
 	defer abandon()
@@ -174,7 +182,7 @@ func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about 
 	signals := make(chan os.Signal, 3)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	view := newProgress(w, plan, about, f.workers)
+	view := newProgress(w, config)
 	defer view.close()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
@@ -184,7 +192,7 @@ func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about 
 		case err := <-led:
 			view.show(c)
 			return began, err
-		case err := <-lost:
+		case err := <-t.lost:
 			abandon()
 			return began, errors.Join(err, ignoreCanceled(<-led))
 		case <-gone:
@@ -193,11 +201,11 @@ func lead(ctx context.Context, w world, f runFlags, plan *scenarios.Plan, about 
 			gone = nil
 			if _, started := c.Elapsed(); !started {
 				abandon()
-				return began, errors.Join(workers.fault(), ignoreCanceled(<-led))
+				return began, errors.Join(t.workers.fault(), ignoreCanceled(<-led))
 			}
 		case <-shopGone:
 			shopGone = nil
-			c.Stop(scenarios.Cut, fmt.Sprintf("the storefront ended: %v", shop.err))
+			c.Stop(scenarios.Cut, fmt.Sprintf("the storefront ended: %v", t.shop.err))
 		case sig := <-signals:
 			switch interrupts++; interrupts {
 			case 1:
@@ -333,7 +341,7 @@ func (f *fleet) start(name, join string, key []byte, dir string, logs *os.File, 
 		return fmt.Errorf("start %s: %w", name, err)
 	}
 	defer r.Close()
-	args := []string{"worker", "--attended", "--key-fd", "3", "--join", join, "--name", name, "--dir", filepath.Join(dir, name)}
+	args := []string{"worker", "--attended", "--wait", "1m", "--key-fd", "3", "--join", join, "--name", name, "--dir", filepath.Join(dir, name)}
 	secrets := plan.Secrets()
 	for _, s := range secrets {
 		args = append(args, "--env", s)

@@ -196,7 +196,7 @@ func TestKilledParts(t *testing.T) {
 			p.want(4)
 			o := p.report()
 			o.accounted(t)
-			if o.Shoppers.Orphaned+o.Shoppers.NotStarted == 0 || !strings.Contains(p.out.String(), c.says) {
+			if o.Shoppers.Orphaned+o.Shoppers.NotStarted+o.Shoppers.Late == 0 || !strings.Contains(p.out.String(), c.says) {
 				t.Errorf("%+v\n%s", o.Shoppers, p.out.String())
 			}
 		})
