@@ -136,14 +136,14 @@ func placeholders(kind StepKind) []string {
 }
 
 // offers says whether a step can be carried out: protocols with a name can do
-// all, but for searching, which only UCP 2026-04-08 has; one that the campaign
-// describes can do what is described.
+// all, but for searching, which only UCP 2026-04-08 has, over REST or MCP; one
+// that the campaign describes can do what is described.
 func (e Endpoint) offers(kind StepKind) bool {
 	if e.Protocol == HTTP {
 		_, described := e.Operations[kind.String()]
 		return described
 	}
-	return kind != Search || e.Protocol == "ucp" && e.Version == "2026-04-08"
+	return kind != Search || e.Protocol == MCP || e.Protocol == "ucp" && e.Version == "2026-04-08"
 }
 
 // takenBefore lists, as placeholders, what a shopper may have taken when it

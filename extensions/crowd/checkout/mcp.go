@@ -39,6 +39,8 @@ func (t *Tools) Leave(c *wire.Conn, s *crowd.Shopper, deadline time.Time) {
 // tool returns the tool that carries out a kind of step.
 func tool(k scenarios.StepKind) string {
 	switch k {
+	case scenarios.Search:
+		return "search_catalog"
 	case scenarios.Read, scenarios.Poll:
 		return "get_checkout"
 	case scenarios.Update:
@@ -53,18 +55,24 @@ func tool(k scenarios.StepKind) string {
 // stands in meta, what is in the path stands in id.
 func arguments(s *crowd.Shopper, step scenarios.Step) []byte {
 	b := append(make([]byte, 0, 512), `{"meta":{"ucp-agent":{"profile":"`+profile+`"}`...)
-	if step.Kind != scenarios.Read && step.Kind != scenarios.Poll {
+	identified, what := true, `,"checkout":`
+	switch step.Kind {
+	case scenarios.Read, scenarios.Poll: // change nothing
+	case scenarios.Search: // nor does this
+		identified, what = false, `,"catalog":`
+	default:
 		b = append(b, `,"idempotency-key":"`...)
 		b = append(b, step.Key.String()...)
 		b = append(b, '"')
+		identified = step.Kind != scenarios.Create
 	}
 	b = append(b, '}')
-	if step.Kind != scenarios.Create {
+	if identified {
 		b = append(b, `,"id":`...)
 		b = gjson.AppendJSONString(b, step.Session)
 	}
 	if _, _, body := (ucp{}).request(s, step); body != nil {
-		b = append(b, `,"checkout":`...)
+		b = append(b, what...)
 		b = append(b, body...)
 	}
 	return append(b, '}')

@@ -81,11 +81,22 @@ func TestToolOutcomes(t *testing.T) {
 	}
 }
 
+// A search finds what it finds over REST.
+func TestToolSearch(t *testing.T) {
+	for _, e := range endpointsMCP {
+		r := do(t, e, tooled(searched(product("tea-1", yuan18)), false), step(scenarios.Search))
+		if r.Outcome != results.OK || len(r.Offers) != 1 || r.Offers[0].ID != "tea-1" {
+			t.Errorf("%s: %+v", e.Version, r)
+		}
+	}
+}
+
 // The calls are as recorded, and as the published binding wants them.
 func TestToolRequests(t *testing.T) {
 	for kind, answer := range map[scenarios.StepKind]string{
 		scenarios.Create: session("incomplete", ""), scenarios.Update: session("ready_for_complete", applies),
 		scenarios.Complete: session("completed", order), scenarios.Read: session("completed", order), scenarios.Poll: session("completed", order),
+		scenarios.Search: searched(product("tea-1", yuan18)),
 	} {
 		t.Run(kind.String(), func(t *testing.T) {
 			var request string
@@ -145,6 +156,9 @@ func binding(t *testing.T, params gjson.Result, kind scenarios.StepKind) {
 			return true
 		})
 		check(t, c, "openrpc#/components/schemas/meta", decode(t, []byte(params.Get("arguments.meta").Raw)))
+		if catalog := params.Get("arguments.catalog"); catalog.Exists() {
+			check(t, c, shopping+"catalog_search.json#/$defs/search_request", decode(t, []byte(catalog.Raw)))
+		}
 		if checkout := params.Get("arguments.checkout"); checkout.Exists() {
 			check(t, c, discounted, decode(t, []byte(checkout.Raw)))
 		}
