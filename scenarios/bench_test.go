@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/flashcrowd/flashcrowd/results"
@@ -78,4 +80,36 @@ func BenchmarkWalk(b *testing.B) {
 		for _, ok := w.Next(Result{}); ok; _, ok = w.Next(Result{Outcome: results.OK, Coupon: "c", Session: "s"}) {
 		}
 	}
+}
+
+// BenchmarkRow reads a column of a row of a hundred thousand, at random.
+func BenchmarkRow(b *testing.B) {
+	var rows strings.Builder
+	rows.WriteString("id,token\n")
+	for g := range 100_000 {
+		fmt.Fprintf(&rows, "user-%d,token-%d\n", g, g)
+	}
+	p := pinned(b, fed(100_000, "{users: {file: u.csv}}", bearer), folder(b, "u.csv", rows.String()))
+	g := 0
+	for b.Loop() {
+		nth(p, g%100_000).Value("user.token")
+		g += 7919
+	}
+	b.ReportAllocs()
+}
+
+// BenchmarkSay reads a line of a conversation of eight messages and 4 KB.
+func BenchmarkSay(b *testing.B) {
+	message := func(from string, n int) string {
+		return `{"from": "` + from + `", "value": "` + strings.Repeat("word ", n) + `"}`
+	}
+	pair := message("human", 30) + "," + message("gpt", 150)
+	one := `{"conversations": [` + strings.Repeat(pair+",", 3) + pair + "]}\n"
+	p := pinned(b, talking("c.jsonl"), folder(b, "c.jsonl", strings.Repeat(one, 1000)))
+	g := 0
+	for b.Loop() {
+		nth(p, g%10_000).say(2)
+		g++
+	}
+	b.ReportAllocs()
 }

@@ -54,13 +54,16 @@ func openConversations(root *os.Root, name string) (*rowFile, error) {
 		unit, split = "conversation", elements
 	}
 	return openRows(root, name, unit, split, func(row []byte) (bool, error) {
+		if !gjson.ValidBytes(row) || !gjson.ParseBytes(row).IsObject() {
+			return false, errors.New("is no JSON object")
+		}
 		said, err := userLines(row)
 		return len(said) > 0, err
 	})
 }
 
-// userLines returns what the user says in a conversation, the first maxTurns
-// lines of it. It reads the forms in which public collections and benchmarks
+// userLines returns what the user says in a conversation, valid JSON, the first
+// maxTurns lines of it. It reads the forms in which public collections and benchmarks
 // keep conversations:
 //
 //	{"conversations": [{"from": "human", "value": "…"}, …]}    ShareGPT
@@ -69,9 +72,6 @@ func openConversations(root *os.Root, name string) (*rowFile, error) {
 //	{"turns": ["…", …]}                                        MT-Bench
 //	{"turns": [{"text": "…"}, …]}                              AIPerf
 func userLines(row []byte) ([]string, error) {
-	if !gjson.ValidBytes(row) || !gjson.ParseBytes(row).IsObject() {
-		return nil, errors.New("is no JSON object")
-	}
 	var turns gjson.Result
 	for _, key := range []string{"conversations", "conversation", "messages", "turns"} {
 		if turns = gjson.GetBytes(row, key); turns.Exists() {
@@ -101,33 +101,42 @@ func userLine(turn gjson.Result) (string, error) {
 	if !turn.IsObject() {
 		return "", errors.New("has a turn that is neither a text nor an object")
 	}
-	who := turn.Get("role")
-	if !who.Exists() {
-		who = turn.Get("from")
-	}
-	switch who.String() {
+	var who, content, value, text gjson.Result
+	turn.ForEach(func(key, v gjson.Result) bool {
+		switch key.Str {
+		case "role", "from":
+			who = v
+		case "content":
+			content = v
+		case "value":
+			value = v
+		case "text":
+			text = v
+		}
+		return true
+	})
+	switch who.Str {
 	case "user", "human":
 	case "": // AIPerf names nobody but the others
-		if turn.Get("text").Exists() {
-			break
+		if !text.Exists() {
+			return "", errors.New("has a turn of nobody")
 		}
-		return "", errors.New("has a turn of nobody")
 	default:
 		return "", nil
 	}
-	for _, key := range []string{"content", "value", "text"} {
-		if text := turn.Get(key); text.Type == gjson.String {
-			return text.String(), nil
+	for _, v := range []gjson.Result{content, value, text} {
+		if v.Type == gjson.String {
+			return v.Str, nil
 		}
 	}
 	var parts []string // of OpenAI's content: its texts
-	for _, part := range turn.Get("content").Array() {
+	for _, part := range content.Array() {
 		if text := part.Get("text"); text.Type == gjson.String {
-			parts = append(parts, text.String())
+			parts = append(parts, text.Str)
 		}
 	}
-	if len(parts) == 0 && !turn.Get("content").IsArray() {
-		return "", fmt.Errorf("has a turn of the %s without a text", who.String())
+	if len(parts) == 0 && !content.IsArray() {
+		return "", fmt.Errorf("has a turn of the %s without a text", who.Str)
 	}
 	return strings.Join(parts, "\n"), nil
 }
@@ -145,17 +154,14 @@ func elements(data []byte, eof bool) (int, []byte, error) {
 	case rest[0] != '{':
 		return 0, nil, errors.New("is no list of objects")
 	}
-	depth, quoted := 0, false
+	depth := 0
 	for i := 0; i < len(rest); i++ {
-		switch c := rest[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{':
+		switch rest[i] {
+		case '"':
+			i += closing(rest[i+1:]) + 1
+		case '{':
 			depth++
-		case c == '}':
+		case '}':
 			if depth--; depth == 0 {
 				return begin + i + 1, rest[:i+1], nil
 			}
@@ -165,6 +171,22 @@ func elements(data []byte, eof bool) (int, []byte, error) {
 		return 0, nil, errors.New("ends in the middle of a conversation")
 	}
 	return 0, nil, nil
+}
+
+// closing returns where the quote is that ends a JSON string; the end of the
+// data if it is not there.
+func closing(data []byte) int {
+	for i := 0; ; i++ {
+		next := bytes.IndexByte(data[i:], '"')
+		if next < 0 {
+			return len(data)
+		}
+		i += next
+		escapes := i - len(bytes.TrimRight(data[:i], `\`))
+		if escapes%2 == 0 {
+			return i
+		}
+	}
 }
 
 // conversation returns the lines of the shopper's own conversation, one of the

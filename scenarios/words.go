@@ -153,7 +153,7 @@ func (s Shopper) say(turn int) string {
 		if len(said) == 0 {
 			return ""
 		}
-		return said[min(turn, len(said)-1)]
+		return strings.Clone(said[min(turn, len(said)-1)]) // not the whole conversation with it
 	}
 	turn = min(turn, s.turns()-1)
 	lines := s.lines(s.part(turn))

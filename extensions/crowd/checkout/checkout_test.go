@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -305,4 +307,15 @@ func FuzzClassify(f *testing.F) {
 			t.Fatalf("%v: %d %q is %+v", s.Kind, status, body, r)
 		}
 	})
+}
+
+// A user's id comes from a file of the campaign's author.
+func TestUserIDsAreEscaped(t *testing.T) {
+	const hostile = `a","token":"b\"`
+	if b := appendInstrument(nil, hostile); gjson.GetBytes(b, "payment.instruments.0.credential.token").Str != "tok_"+hostile || !gjson.ValidBytes(b) {
+		t.Errorf("%s", b)
+	}
+	if b := appendPaymentData(nil, hostile); gjson.GetBytes(b, "payment_data.credential.token").Str != "tok_"+hostile || !gjson.ValidBytes(b) {
+		t.Errorf("%s", b)
+	}
 }
