@@ -19,7 +19,7 @@ import (
 // that only apologises, is unclassified.
 //
 // A text is taken clause by clause. What a clause says is the first of these
-// that it has a rule for: aside, no, unclear, yes, sorry. Then:
+// that it has a rule for: aside, unclear, no, yes, sorry. Then:
 //
 //	a no, and no yes             refused
 //	a no, and a yes after it     ok
