@@ -29,7 +29,7 @@ const (
 	steps     = 8  // requests of an order
 	k6VUs     = 20 // enough to keep its core busy
 	wrkConns  = 50 // likewise
-	closedFor = 10 * time.Second
+	closedFor = 15 * time.Second
 )
 
 // engine measures the orders that flashcrowd, plain k6 and wrk send in a second
@@ -95,7 +95,12 @@ var clients = []struct {
 	{"dialling", func(b *bench, ctx context.Context, target string) (float64, time.Duration, error) {
 		return b.flashcrowd(ctx, target, false)
 	}},
-	{"k6", (*bench).k6},
+	{"k6", func(b *bench, ctx context.Context, target string) (float64, time.Duration, error) {
+		return b.k6(ctx, target, "event")
+	}},
+	{"k6 regexp", func(b *bench, ctx context.Context, target string) (float64, time.Duration, error) {
+		return b.k6(ctx, target, "regexp")
+	}},
 	{"wrk", (*bench).wrk},
 }
 
@@ -107,13 +112,13 @@ func (b *bench) flashcrowd(ctx context.Context, target string, pooled bool) (flo
 }
 
 // k6 runs the journey in JavaScript, in the k6 of the same binary.
-func (b *bench) k6(ctx context.Context, target string) (float64, time.Duration, error) {
+func (b *bench) k6(ctx context.Context, target, by string) (float64, time.Duration, error) {
 	script := filepath.Join(b.dir, "journey.js")
 	if err := os.WriteFile(script, journeyJS, 0o600); err != nil {
 		return 0, 0, err
 	}
 	c := pinned(ctx, b.client, b.program, "k6", "run", "--quiet", "--no-usage-report",
-		"-e", "TARGET="+target, "-e", "VUS="+strconv.Itoa(k6VUs), "-e", "FOR="+closedFor.String(), script)
+		"-e", "BY="+by, "-e", "TARGET="+target, "-e", "VUS="+strconv.Itoa(k6VUs), "-e", "FOR="+closedFor.String(), script)
 	out, err := c.Output()
 	if err != nil {
 		return 0, 0, err

@@ -45,8 +45,8 @@ func main() {
 	flag.StringVar(&b.client, "client-core", "0", "core of the client that is measured")
 	flag.StringVar(&b.server, "server-core", "1", "core of the storefront")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds, of which the medians count")
-	flag.IntVar(&b.orders, "orders", 20_000, "engine: orders of one round of flashcrowd")
-	flag.IntVar(&b.rate, "rate", 2000, "engine: shoppers a second of flashcrowd; the storefront's core can serve about 3,000")
+	flag.IntVar(&b.orders, "orders", 45_000, "engine: orders of one round of flashcrowd")
+	flag.IntVar(&b.rate, "rate", 3000, "engine: shoppers a second of flashcrowd: as many as both cores can take, because the other clients keep theirs busy too")
 	flag.Parse()
 	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag}[flag.Arg(0)]
 	if measure == nil || flag.NArg() != 1 {

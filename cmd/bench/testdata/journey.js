@@ -59,10 +59,30 @@ export default function () {
   }
 }
 
-// content returns what a stream says. One expression over the body and one
-// JSON.parse take half of the time of a JSON.parse for each event.
+// content returns what a stream says, each event read for what it is, as
+// flashcrowd does. BY=regexp asks for one expression over the whole body and one
+// JSON.parse instead, which is faster and knows nothing of events.
+const content = __ENV.BY === 'regexp' ? byRegexp : byEvent;
+
+function byEvent(body) {
+  let said = '';
+  for (const line of body.split('\n')) {
+    if (!line.startsWith('data: ') || line === 'data: [DONE]') {
+      continue;
+    }
+    const chunk = JSON.parse(line.slice(6));
+    if (chunk.error) {
+      return '';
+    }
+    if (chunk.choices && chunk.choices.length > 0 && chunk.choices[0].delta.content) {
+      said += chunk.choices[0].delta.content;
+    }
+  }
+  return said;
+}
+
 const delta = /"content":("(?:[^"\\]|\\.)*")/g;
-function content(body) {
+function byRegexp(body) {
   return JSON.parse('[' + Array.from(body.matchAll(delta), (m) => m[1]).join(',') + ']').join('');
 }
 
