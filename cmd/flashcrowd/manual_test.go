@@ -33,10 +33,11 @@ func TestManual(t *testing.T) {
 		texts["help of "+c.Name()] = c.Long + "\n" + c.Example
 	}
 	found := 0
-	command := regexp.MustCompile("(?m)(?:flashcrowd|go run \\./cmd/flashcrowd) ((?:run|try|plan|report|runs|storefront|worker|version)\\b[^`\n#;|()]*)")
+	command := regexp.MustCompile("(?m)(?:flashcrowd|go run \\./cmd/flashcrowd) ((?:run|try|plan|report|runs|storefront|worker|coordinator|status|stop|keygen|version)\\b[^`\n#;|()]*)")
 	for where, text := range texts {
 		for _, m := range command.FindAllStringSubmatch(text, -1) {
 			line, _, _ := strings.Cut(m[1], "  ") // what follows is prose
+			line = strings.TrimSuffix(strings.TrimSpace(line), "\\")
 			if err := parses(strings.Fields(line)); err != nil {
 				t.Errorf("%s: flashcrowd %s: %v", where, line, err)
 			}
