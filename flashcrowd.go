@@ -21,6 +21,7 @@
 //   - extensions/crowd/chat, coupons, checkout: the protocols.
 //   - extensions/crowd/mcp: calls the tools of an MCP server, for coupons and checkout.
 //   - extensions/crowd/custom: any HTTP backend, as the campaign describes it.
+//   - extensions/crowd/crowdtest: a backend and a shopper, for the tests of protocols.
 //   - results: what happened. A Fact is recorded, cut into Snapshots and merged into a Run.
 //   - results/store: keeps a run in one file.
 //   - results/audit: holds what shoppers were promised against the backend's books.

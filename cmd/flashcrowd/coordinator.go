@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -123,17 +122,11 @@ func leadFleet(ctx context.Context, w world, name string, f coordinatorFlags) (e
 	for _, warning := range plan.Warnings() {
 		fmt.Fprintf(w.Talk, "warning: %s\n", warning)
 	}
-	id, dir, err := newRunFolder(f.runFlags.runs, plan.Campaign.Name)
+	dir, err := newRunFolder(f.runFlags.runs, plan.Campaign.Name)
 	if err != nil {
 		return err
 	}
-	about := results.About{
-		ID: id, Campaign: plan.Campaign.Name, PlanFingerprint: plan.Fingerprint(), Target: redactURL(plan.Target.URL),
-		Factors: plan.Factors, Duration: plan.Duration(), Stages: plan.Stages(), Planned: plan.Shoppers,
-	}
-	kept, err := store.Create(filepath.Join(dir, store.FileName), store.Header{
-		About: about, Plan: plan.Encode(), Created: time.Now(), Version: version(), Args: f.given(name),
-	})
+	kept, about, err := keepRun(dir, plan, redactURL(plan.Target.URL), f.given(name))
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 		fmt.Fprintf(w.Talk, "warning: %s\n", warning)
 	}
 	newPreflight(plan, f.workers).warn(w.Talk, "warning: this machine may be too small: ")
-	id, dir, err := newRunFolder(f.runs, plan.Campaign.Name)
+	dir, err := newRunFolder(f.runs, plan.Campaign.Name)
 	if err != nil {
 		return err
 	}
@@ -110,13 +110,7 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 		target = "storefront " + f.design + " (built in)"
 	}
 
-	about := results.About{
-		ID: id, Campaign: plan.Campaign.Name, PlanFingerprint: plan.Fingerprint(), Target: target,
-		Factors: plan.Factors, Duration: plan.Duration(), Stages: plan.Stages(), Planned: plan.Shoppers,
-	}
-	kept, err := store.Create(filepath.Join(dir, store.FileName), store.Header{
-		About: about, Plan: plan.Encode(), Created: time.Now(), Version: version(), Args: f.given(name),
-	})
+	kept, about, err := keepRun(dir, plan, target, f.given(name))
 	if err != nil {
 		return err
 	}
@@ -296,12 +290,24 @@ func unreported(plan *scenarios.Plan, run *results.Run) func(key string) bool {
 	}
 }
 
+// keepRun begins the file of a run in its folder.
+func keepRun(dir string, plan *scenarios.Plan, target string, args []string) (*store.Store, results.About, error) {
+	about := results.About{
+		ID: filepath.Base(dir), Campaign: plan.Campaign.Name, PlanFingerprint: plan.Fingerprint(), Target: target,
+		Factors: plan.Factors, Duration: plan.Duration(), Stages: plan.Stages(), Planned: plan.Shoppers,
+	}
+	kept, err := store.Create(filepath.Join(dir, store.FileName), store.Header{
+		About: about, Plan: plan.Encode(), Created: time.Now(), Version: version(), Args: args,
+	})
+	return kept, about, err
+}
+
 // newRunFolder makes the folder of a new run, named after the moment and the
 // campaign.
-func newRunFolder(runs, campaign string) (id, dir string, err error) {
-	id = time.Now().Format("20060102-150405") + "-" + campaign
+func newRunFolder(runs, campaign string) (dir string, err error) {
+	id := time.Now().Format("20060102-150405") + "-" + campaign
 	if err := os.MkdirAll(runs, 0o755); err != nil {
-		return "", "", fmt.Errorf("keep the run: %w\nhint: choose another folder with --runs", err)
+		return "", fmt.Errorf("keep the run: %w\nhint: choose another folder with --runs", err)
 	}
 	for try := 0; ; try++ {
 		name := id
@@ -313,10 +319,10 @@ func newRunFolder(runs, campaign string) (id, dir string, err error) {
 		dir = filepath.Join(runs, name)
 		err := os.Mkdir(dir, 0o755)
 		if err == nil {
-			return name, dir, nil
+			return dir, nil
 		}
 		if !errors.Is(err, os.ErrExist) || try > 20 {
-			return "", "", fmt.Errorf("keep the run: %w\nhint: choose another folder with --runs", err)
+			return "", fmt.Errorf("keep the run: %w\nhint: choose another folder with --runs", err)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/crowdtest"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -125,7 +126,7 @@ func TestCorpus(t *testing.T) {
 	if got == b.String() {
 		return
 	}
-	if !*update {
+	if !crowdtest.Updating() {
 		t.Errorf("%s has another table (write it anew with -update):\n%s", path, b.String())
 	} else if err := os.WriteFile(path, []byte(before+begin+b.String()+end+after), 0o644); err != nil {
 		t.Fatal(err)

@@ -4,34 +4,19 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
-	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/crowdtest"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// patience is enough for a server in this process.
-const patience = 5 * time.Second
+const patience = crowdtest.Patience
 
-func dial(t testing.TB, h http.HandlerFunc) *wire.Conn {
-	t.Helper()
-	srv := httptest.NewServer(h)
-	target, err := wire.NewTarget(wire.Config{URL: srv.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := target.Dial(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close(); srv.CloseClientConnections(); srv.Close() })
-	return c
-}
+var dial = crowdtest.Dial
 
 func declines(text []byte) (results.Outcome, string) {
 	if strings.Contains(string(text), "sorry") {

@@ -3,45 +3,30 @@ package mcp
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tidwall/gjson"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/crowdtest"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// patience is enough for a server in this process.
-const patience = 5 * time.Second
+const patience = crowdtest.Patience
 
 // dialer starts a server and returns what connects to it.
-func dialer(t testing.TB, h http.Handler) *wire.Target {
-	t.Helper()
-	srv := httptest.NewServer(h)
-	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
-	target, err := wire.NewTarget(wire.Config{URL: srv.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return target
-}
+var dialer = crowdtest.Target
 
 func endpoint(version string) scenarios.Endpoint {
 	return scenarios.Endpoint{Protocol: scenarios.MCP, Version: version, Path: "/mcp"}
 }
 
-func shopper() *crowd.Shopper {
-	s := &crowd.Shopper{Header: []byte("X-User-Id: the-user\r\n")}
-	s.User = scenarios.Key(7, scenarios.Intent{ID: scenarios.ID{Number: 42}, Step: scenarios.UserStep})
-	return s
-}
+var shopper = crowdtest.Shopper
 
 func step() scenarios.Step {
-	return scenarios.Step{Kind: scenarios.Create, Key: scenarios.Key(7, scenarios.Intent{ID: scenarios.ID{Number: 42}, Step: 4}), Answer: patience}
+	return scenarios.Step{Kind: scenarios.Create, Key: crowdtest.Key(4), Answer: patience}
 }
 
 // call calls a tool as the engine would: again while there is more, on another
