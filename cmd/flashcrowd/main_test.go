@@ -105,6 +105,12 @@ func (g *guarded) String() string {
 // start runs the program in a folder of its own.
 func start(t *testing.T, args ...string) *process {
 	t.Helper()
+	return startOn(t, "", args...)
+}
+
+// startOn runs it on another host, which is a network namespace.
+func startOn(t *testing.T, host string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, dir: t.TempDir()}
 	quick, err := filepath.Abs("testdata/quick.yaml")
 	if err != nil {
@@ -118,6 +124,9 @@ func start(t *testing.T, args ...string) *process {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	p.cmd = exec.CommandContext(ctx, binary, args...)
+	if host != "" { // ip becomes the program: its process is the program's
+		p.cmd = exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", host, binary}, args...)...)
+	}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = p.dir, &p.out, &p.err
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

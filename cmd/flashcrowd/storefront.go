@@ -29,7 +29,7 @@ const shopGrace = 10 * time.Second
 func storefrontCommand(w world) *cobra.Command {
 	var o storefront.Options
 	var listen string
-	var list, asJSON, attended bool
+	var list, asJSON, attended, public bool
 	c := &cobra.Command{
 		Use:   "storefront",
 		Short: "Run the reference backend: chat, coupons and checkout with books to audit",
@@ -38,8 +38,11 @@ func storefrontCommand(w world) *cobra.Command {
 			if list {
 				return listDesigns(w, asJSON)
 			}
-			if addr, err := netip.ParseAddrPort(listen); err != nil || !addr.Addr().IsLoopback() {
-				return usage(fmt.Errorf("--listen %s: the storefront listens on loopback only, such as 127.0.0.1:8088", listen))
+			switch addr, err := netip.ParseAddrPort(listen); {
+			case err != nil:
+				return usage(fmt.Errorf("--listen %s: want an address and a port, such as 127.0.0.1:8088", listen))
+			case !addr.Addr().IsLoopback() && !public:
+				return usage(fmt.Errorf("--listen %s is beyond loopback: whoever reaches it could shop there\nhint: if that is meant, add --public", listen))
 			}
 			s, err := storefront.New(o)
 			if err != nil {
@@ -59,7 +62,8 @@ func storefrontCommand(w world) *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&listen, "listen", "127.0.0.1:8088", "loopback address and port; port 0 takes a free one")
+	f.StringVar(&listen, "listen", "127.0.0.1:8088", "address and port, on loopback unless --public; port 0 takes a free one")
+	f.BoolVar(&public, "public", false, "let --listen be beyond loopback: whoever reaches it can shop and read its books")
 	f.StringVar(&o.Design, "design", "guarded", "how it is built: see --list")
 	f.StringVar(&o.Books, "books", "", "SQLite file that keeps the books (default: a temporary one)")
 	f.Int64Var(&o.Seats, "seats", 0, "seats of each film, concert and restaurant (default: 1,000,000)")
