@@ -313,11 +313,11 @@ func (a *answer) renderACPTail(b []byte, render func(*note, []byte) []byte, orde
 	b = a.renderNotes(b, render)
 	if ordered {
 		b = append(b, `,"order":{"id":"`...)
-		b = appendID(b, orderPrefix, s.Number)
+		b = appendID(b, orderPrefix, s.Order)
 		b = append(b, `","checkout_session_id":"`...)
 		b = appendID(b, sessionPrefix, s.Number)
 		b = append(b, `","permalink_url":"`+shopURL+`orders/`...)
-		b = appendID(b, orderPrefix, s.Number)
+		b = appendID(b, orderPrefix, s.Order)
 		b = append(b, `"}`...)
 	}
 	return append(b, '}')

@@ -1,6 +1,7 @@
 package storefront
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -8,28 +9,29 @@ import (
 
 // The books, for people and for an audit: one JSON object a line. An export
 // that breaks off is cut without its last chunk, so that a client sees an
-// error and not a short list.
+// error and not a short list. What does not apply is empty or 0.
 
-// bookedOrders is GET /books/orders.
+// bookedOrders is GET /books/orders. Of an order of several items, item and
+// quantity are empty.
 func (f *face) bookedOrders(w http.ResponseWriter, r *http.Request) {
 	e := export{w: w}
 	e.end(f.shop.books.Orders(r.Context(), func(o order) error {
-		b := append(e.buf, `{"order_id":"`+orderPrefix...)
-		b = strconv.AppendInt(b, o.number, 10)
-		b = append(b, `","checkout_id":"`+sessionPrefix...)
-		b = strconv.AppendInt(b, o.number, 10)
-		b = append(b, '"')
+		b := append(e.buf, '{')
+		b = appendIDField(b, "order_id", orderPrefix, o.number)
+		b = appendIDField(b, "checkout_id", sessionPrefix, o.session)
 		b = appendField(b, "key", o.key)
 		b = appendField(b, "user", o.user)
-		b = append(b, `,"coupon":"`...)
-		if o.coupon != 0 {
-			b = appendCoupon(b, o.coupon)
-		}
-		b = append(b, `","amount":`...)
-		b = strconv.AppendInt(b, o.amount, 10)
-		b = append(b, `,"currency":"`+currency+`","at":"`...)
-		b = appendTime(b, o.at)
-		return e.line(append(b, "\"}\n"...))
+		b = appendField(b, "item", o.item)
+		b = appendNumber(b, "quantity", o.quantity)
+		b = appendCouponField(b, "coupon", o.coupon)
+		b = appendNumber(b, "subtotal", o.subtotal)
+		b = appendNumber(b, "discount", o.discount)
+		b = appendNumber(b, "amount", o.amount)
+		b = appendField(b, "currency", currency)
+		b = appendMoment(b, "at", o.at)
+		b = append(b, `,"void":`...)
+		b = strconv.AppendBool(b, o.void)
+		return e.line(append(b, "}\n"...))
 	}))
 }
 
@@ -37,16 +39,66 @@ func (f *face) bookedOrders(w http.ResponseWriter, r *http.Request) {
 func (f *face) bookedCoupons(w http.ResponseWriter, r *http.Request) {
 	e := export{w: w}
 	e.end(f.shop.books.Coupons(r.Context(), func(c coupon) error {
-		b := append(e.buf, `{"coupon_id":"`...)
-		b = appendCoupon(b, c.number)
-		b = append(b, '"')
-		b = appendField(b, "stock_id", f.options.StockID)
-		b = appendField(b, "out_request_no", c.request)
+		b := append(e.buf, '{')
+		b = appendCouponField(b, "coupon_id", c.number)
+		b = appendField(b, "stock_id", c.stock)
+		b = appendField(b, "key", c.request)
 		b = appendField(b, "user", c.user)
-		b = append(b, `,"at":"`...)
-		b = appendTime(b, c.at)
-		return e.line(append(b, "\"}\n"...))
+		b = appendNumber(b, "value", c.value)
+		b = appendField(b, "currency", currency)
+		b = appendMoment(b, "issued_at", c.at)
+		b = appendMoment(b, "valid_from", c.from)
+		b = appendMoment(b, "valid_until", c.until)
+		b = appendIDField(b, "order_id", orderPrefix, c.order)
+		b = appendMoment(b, "redeemed_at", c.redeemed)
+		b = appendField(b, "redeemed_by", c.redeemer)
+		return e.line(append(b, "}\n"...))
 	}))
+}
+
+// bookedStocks is GET /books/stocks. A pause that lasts has an empty end.
+func (f *face) bookedStocks(w http.ResponseWriter, r *http.Request) {
+	f.summarise(w, r, func(e *export, s *summary) (err error) {
+		for _, st := range s.stocks {
+			b := append(e.buf, '{')
+			b = appendField(b, "stock_id", st.id)
+			b = appendNumber(b, "coupons", st.coupons)
+			b = appendNumber(b, "per_user", st.perUser)
+			b = appendMoment(b, "valid_from", st.from)
+			b = appendMoment(b, "valid_until", st.until)
+			b = append(b, `,"paused":[`...)
+			for i, p := range st.paused {
+				if i > 0 {
+					b = append(b, ',')
+				}
+				b = appendMoment(append(b, '{'), "from", p.from)
+				b = append(appendMoment(b, "until", p.until), '}')
+			}
+			err = errors.Join(err, e.line(append(b, "]}\n"...)))
+		}
+		return err
+	})
+}
+
+// bookedSeats is GET /books/seats.
+func (f *face) bookedSeats(w http.ResponseWriter, r *http.Request) {
+	f.summarise(w, r, func(e *export, s *summary) (err error) {
+		for _, at := range s.seats {
+			b := appendField(append(e.buf, '{'), "item", at.item)
+			err = errors.Join(err, e.line(append(appendNumber(b, "seats", at.of), "}\n"...)))
+		}
+		return err
+	})
+}
+
+// summarise exports lines from a summary of the books.
+func (f *face) summarise(w http.ResponseWriter, r *http.Request, lines func(*export, *summary) error) {
+	e := export{w: w}
+	s, err := f.shop.books.Summary(r.Context())
+	if err == nil {
+		err = lines(&e, &s)
+	}
+	e.end(err)
 }
 
 // bookedSummary is GET /books/summary.
@@ -59,38 +111,25 @@ func (f *face) bookedSummary(w http.ResponseWriter, r *http.Request) {
 	f.answerJSON(w, http.StatusOK, func(b []byte) []byte {
 		b = append(b, '{')
 		b = appendField(b, "design", f.design.Name)
-		b = append(b, `,"orders":`...)
-		b = strconv.AppendInt(b, s.orders, 10)
-		b = append(b, `,"amount":`...)
-		b = strconv.AppendInt(b, s.amount, 10)
-		b = append(b, `,"currency":"`+currency+`","coupons":{`...)
+		b = appendNumber(b, "orders", s.orders)
+		b = appendNumber(b, "amount", s.amount)
+		b = appendField(b, "currency", currency)
+		b = append(b, `,"coupons":{`...)
 		b = appendField(b, "stock_id", f.options.StockID)
-		for _, n := range [...]struct {
-			name  string
-			value int64
-		}{{"stock", f.options.Stock}, {"per_user", f.options.PerUser}, {"issued", s.issued}, {"redeemed", s.redeemed}} {
-			b = append(b, `,"`...)
-			b = append(b, n.name...)
-			b = append(b, `":`...)
-			b = strconv.AppendInt(b, n.value, 10)
-		}
-		b = append(b, `},"bills":`...)
-		b = strconv.AppendInt(b, s.bills, 10)
+		b = appendNumber(b, "stock", f.options.Stock)
+		b = appendNumber(b, "per_user", f.options.PerUser)
+		b = appendNumber(b, "issued", s.issued)
+		b = appendNumber(b, "redeemed", s.redeemed)
+		b = append(b, '}')
+		b = appendNumber(b, "bills", s.bills)
 		b = append(b, `,"seats":{`...)
-		for _, it := range catalogue {
-			if it.kind != seats {
-				continue
-			}
-			if b[len(b)-1] != '{' {
+		for i, at := range s.seats {
+			if i > 0 {
 				b = append(b, ',')
 			}
-			b = append(b, '"')
-			b = append(b, it.id...)
-			b = append(b, `":{"of":`...)
-			b = strconv.AppendInt(b, f.options.Seats, 10)
-			b = append(b, `,"sold":`...)
-			b = strconv.AppendInt(b, s.seats[it.id], 10)
-			b = append(b, '}')
+			b = append(appendString(b, at.item), ":{"...)
+			b = appendNumber(b, "of", at.of)
+			b = append(appendNumber(b, "sold", at.sold), '}')
 		}
 		return append(b, "}}\n"...)
 	})

@@ -40,6 +40,8 @@ func (f *face) routes() http.Handler {
 	f.routesMCP(mux)
 	mux.HandleFunc("GET /books/orders", f.bookedOrders)
 	mux.HandleFunc("GET /books/coupons", f.bookedCoupons)
+	mux.HandleFunc("GET /books/stocks", f.bookedStocks)
+	mux.HandleFunc("GET /books/seats", f.bookedSeats)
 	mux.HandleFunc("GET /books/summary", f.bookedSummary)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	return mux
@@ -110,16 +112,52 @@ func appendString(b []byte, s string) []byte { return gjson.AppendJSONString(b, 
 
 // appendField appends "name":"s", with a comma if it is not the first.
 func appendField(b []byte, name, s string) []byte {
+	return appendString(appendName(b, name), s)
+}
+
+// appendName appends "name": with a comma before it if it is not the first.
+func appendName(b []byte, name string) []byte {
 	if b[len(b)-1] != '{' {
 		b = append(b, ',')
 	}
 	b = append(b, '"')
 	b = append(b, name...)
-	b = append(b, `":`...)
-	return appendString(b, s)
+	return append(b, `":`...)
 }
 
-// appendTime appends a moment, Unix ms, as RFC 3339.
-func appendTime(b []byte, ms int64) []byte {
-	return time.UnixMilli(ms).UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z07:00")
+// appendNumber appends "name":n.
+func appendNumber(b []byte, name string, n int64) []byte {
+	return strconv.AppendInt(appendName(b, name), n, 10)
+}
+
+// appendIDField appends "name":"id"; empty if the number is 0.
+func appendIDField(b []byte, name, prefix string, number int64) []byte {
+	b = append(appendName(b, name), '"')
+	if number != 0 {
+		b = appendID(b, prefix, number)
+	}
+	return append(b, '"')
+}
+
+// appendCouponField appends "name":"id"; empty if the number is 0.
+func appendCouponField(b []byte, name string, number int64) []byte {
+	b = append(appendName(b, name), '"')
+	if number != 0 {
+		b = appendCoupon(b, number)
+	}
+	return append(b, '"')
+}
+
+// appendMoment appends "name":"moment"; empty if it is 0.
+func appendMoment(b []byte, name string, ns int64) []byte {
+	b = append(appendName(b, name), '"')
+	if ns != 0 {
+		b = appendTime(b, ns)
+	}
+	return append(b, '"')
+}
+
+// appendTime appends a moment, Unix ns, as RFC 3339.
+func appendTime(b []byte, ns int64) []byte {
+	return time.Unix(0, ns).UTC().AppendFormat(b, "2006-01-02T15:04:05.000000000Z07:00")
 }

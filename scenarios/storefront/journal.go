@@ -23,6 +23,7 @@ type journal struct {
 	db      *sql.DB
 	tables  *tables // the writer's
 	remove  string  // temporary folder, to be removed at the end
+	loose   bool    // its tables take what strict ones refuse
 
 	waiting chan *operation
 	stopped chan struct{} // closed when nothing is written any more
@@ -78,7 +79,7 @@ func (j *journal) Open(ctx context.Context) (err error) {
 	}
 	j.db.SetMaxOpenConns(mostConns)
 	j.db.SetMaxIdleConns(mostConns)
-	j.tables, err = openTables(ctx, j.db, j.options)
+	j.tables, err = openTables(ctx, j.db, j.options, j.loose)
 	return err
 }
 

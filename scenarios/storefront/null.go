@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // The null design does as little as a shop can while its answers are still
@@ -69,7 +70,8 @@ func (n *instant) Reply(_ context.Context, a *ask, out *stream) error {
 // is a step of its own. Entries are added and never changed, but for sessions
 // and for coupons, which are spent.
 type memory struct {
-	options Options
+	options     Options
+	from, until int64 // when coupons are valid, Unix ns
 
 	mu       sync.Mutex
 	issued   []coupon         // coupon n is at n-1
@@ -98,7 +100,8 @@ type kept struct {
 }
 
 func newMemory(o Options) *memory {
-	return &memory{options: o, claims: map[string]int64{}, perUser: map[string]int64{}, answers: map[string]kept{}, sold: map[int]int64{}, paid: map[settled]bool{}}
+	from, until := o.validity(time.Now())
+	return &memory{options: o, from: from.UnixNano(), until: until.UnixNano(), claims: map[string]int64{}, perUser: map[string]int64{}, answers: map[string]kept{}, sold: map[int]int64{}, paid: map[settled]bool{}}
 }
 
 // Claim implements coupons.
@@ -119,7 +122,9 @@ func (m *memory) Claim(_ context.Context, c claim) (int64, error) {
 		return 0, soldOut
 	}
 	n := int64(len(m.issued)) + 1
-	m.issued = append(m.issued, coupon{number: n, user: c.user, request: c.request, at: c.at.UnixMilli()})
+	m.issued = append(m.issued, coupon{
+		number: n, stock: c.stock, user: c.user, request: c.request, value: cardValue, at: c.at.UnixNano(), from: m.from, until: m.until,
+	})
 	m.claims[c.request] = n
 	m.perUser[c.user]++
 	return n, nil
@@ -189,10 +194,13 @@ func (m *memory) Coupons(_ context.Context, yield func(coupon) error) error {
 func (m *memory) Summary(context.Context) (summary, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := summary{orders: int64(len(m.orders)), issued: int64(len(m.issued)), redeemed: m.redeemed, bills: int64(len(m.paid)), seats: map[string]int64{}}
-	for place, n := range m.sold {
-		s.seats[catalogue[place].id] = n
+	s := summary{orders: int64(len(m.orders)), issued: int64(len(m.issued)), redeemed: m.redeemed, bills: int64(len(m.paid))}
+	for place, it := range catalogue {
+		if it.kind == seats {
+			s.seats = append(s.seats, seating{it.id, m.options.Seats, m.sold[place]})
+		}
 	}
+	s.stocks = []stock{{m.options.StockID, m.options.Stock, m.options.PerUser, m.from, m.until, nil}}
 	for _, o := range m.orders {
 		s.amount += o.amount
 	}
@@ -216,12 +224,12 @@ func (l memoryLedger) coupon(number int64) (coupon, bool, error) {
 	return l.issued[number-1], true, nil
 }
 
-func (l memoryLedger) redeem(number int64, _ *session) (bool, error) {
+func (l memoryLedger) redeem(number int64, on *session, at time.Time) (bool, error) {
 	c := &l.issued[number-1]
-	if c.used {
+	if c.order != 0 || !c.valid(at) {
 		return false, nil
 	}
-	c.used = true
+	c.order, c.redeemed, c.redeemer = on.Number, at.UnixNano(), on.User
 	l.memory.redeemed++
 	return true, nil
 }
@@ -240,6 +248,9 @@ func (l memoryLedger) save(s *session) error {
 	if s.Number == 0 {
 		s.Number = int64(len(l.sessions)) + 1
 		l.memory.sessions = append(l.sessions, nil)
+	}
+	if s.Status == completed {
+		s.Order = s.Number
 	}
 	saved := *s
 	l.sessions[s.Number-1] = &saved

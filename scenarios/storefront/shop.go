@@ -29,7 +29,7 @@ const (
 // A session is one checkout. It is a value: a change makes another one, and
 // its slices are never written to.
 type session struct {
-	Number int64    `json:"n"` // from 1; also the number of its order
+	Number int64    `json:"n"` // from 1
 	User   string   `json:"u"`
 	Status status   `json:"s"`
 	Lines  []line   `json:"l"`
@@ -37,7 +37,8 @@ type session struct {
 	Coupon int64    `json:"d,omitempty"` // the one that is applied; 0: none
 	Doubts []note   `json:"w,omitempty"` // why other codes are not
 	Key    string   `json:"k,omitempty"` // idempotency key that completed it
-	Paid   int64    `json:"p,omitempty"` // when, Unix ms
+	Paid   int64    `json:"p,omitempty"` // when, Unix ns
+	Order  int64    `json:"o,omitempty"` // the number of its order
 
 	Delegated allowance `json:"g,omitzero"` // what a token for this session may take
 }
@@ -45,7 +46,7 @@ type session struct {
 // An allowance is a payment that was delegated: a token may take so much.
 type allowance struct {
 	Most int64 `json:"m"` // fen
-	At   int64 `json:"t"` // when it was given, Unix ms
+	At   int64 `json:"t"` // when it was given, Unix ns
 }
 
 // A line is so many of an item.
@@ -79,36 +80,22 @@ func (s *session) discount() int64 {
 
 func (s *session) total() int64 { return s.subtotal() - s.discount() }
 
-// order returns the order that a completed session made.
+// order returns the order that a completed session makes.
 func (s *session) order() order {
-	return order{s.Number, s.Key, s.User, s.Coupon, s.total(), s.Paid}
-}
-
-// An order is a line in the books.
-type order struct {
-	number int64 // its session's
-	key    string
-	user   string
-	coupon int64 // 0: none
-	amount int64 // fen
-	at     int64 // Unix ms
-}
-
-// A coupon is a line in the books, and what a checkout wants to know of it.
-type coupon struct {
-	number  int64
-	user    string
-	request string // out_request_no of its claim
-	at      int64  // Unix ms
-	used    bool
-}
-
-// A summary is the books in a few numbers.
-type summary struct {
-	orders, amount   int64            // amount in fen
-	issued, redeemed int64            // coupons
-	bills            int64            // paid
-	seats            map[string]int64 // sold, by item; what sold none may be left out
+	o := order{
+		number: s.Order, session: s.Number, key: s.Key, user: s.User, coupon: s.Coupon,
+		subtotal: s.subtotal(), discount: s.discount(), amount: s.total(), at: s.Paid,
+	}
+	for _, l := range s.Lines {
+		if id := catalogue[l.Item].id; o.item == "" || o.item == id {
+			o.item = id
+			o.quantity += l.Quantity
+		} else {
+			o.item, o.quantity = "", 0
+			break
+		}
+	}
+	return o
 }
 
 // A claim asks for a coupon.
@@ -195,8 +182,9 @@ type ledger interface {
 	// left returns how many of an item can still be sold to a user. It is not
 	// asked for goods.
 	left(item int, user string) (int64, error)
-	// save keeps s and numbers it if it is new. If s is completed, it books the
-	// order and takes the seats and bills in it, of which there are enough left.
+	// save keeps s and numbers it if it is new. If s is completed, it books and
+	// numbers the order and takes the seats and bills in it, of which there are
+	// enough left.
 	save(s *session) error
 }
 
@@ -204,8 +192,9 @@ type ledger interface {
 type wallet interface {
 	// coupon returns a coupon; false if there is none.
 	coupon(number int64) (coupon, bool, error)
-	// redeem spends a coupon on the session's order; false if it is spent.
-	redeem(number int64, on *session) (bool, error)
+	// redeem spends a coupon on the session's order at a time; false if it is
+	// spent, or not valid then.
+	redeem(number int64, on *session, at time.Time) (bool, error)
 }
 
 // decide carries out w on the books by the rules of the shop.
@@ -237,11 +226,11 @@ func decide(w *write, books ledger) (answer, error) {
 		if w.recode {
 			s.Codes = w.codes
 		}
-		if err := s.discounted(books); err != nil {
+		if err := s.discounted(books, w.at); err != nil {
 			return answer{}, err
 		}
 	case delegate:
-		s.Delegated = allowance{w.most, w.at.UnixMilli()}
+		s.Delegated = allowance{w.most, w.at.UnixNano()}
 	case complete:
 		if w.byToken && (w.token != s.Number || s.Delegated.Most < s.total()) {
 			return answer{s, &note{Code: "payment_declined", Path: "$.payment_data", Content: "the token is for another checkout or for less than the total", Severity: "recoverable"}}, nil
@@ -250,15 +239,15 @@ func decide(w *write, books ledger) (answer, error) {
 			return answer{s, gone}, err
 		}
 		if s.Coupon != 0 {
-			ok, err := books.redeem(s.Coupon, &s)
+			ok, err := books.redeem(s.Coupon, &s, w.at)
 			if err != nil {
 				return answer{}, err
 			}
 			if !ok {
-				return reprice(s, books)
+				return reprice(s, books, w.at)
 			}
 		}
-		s.Status, s.Key, s.Paid = completed, w.key, w.at.UnixMilli()
+		s.Status, s.Key, s.Paid = completed, w.key, w.at.UnixNano()
 	case cancel:
 		s.Status = canceled
 	}
@@ -276,7 +265,7 @@ func open(w *write, books ledger) (answer, error) {
 		return answer{Failure: gone}, nil
 	}
 	s := session{User: w.user, Status: ready, Lines: lines, Codes: w.codes}
-	if err := s.discounted(books); err != nil {
+	if err := s.discounted(books, w.at); err != nil {
 		return answer{}, err
 	}
 	err = books.save(&s)
@@ -285,8 +274,8 @@ func open(w *write, books ledger) (answer, error) {
 
 // reprice takes the coupon off a session that could not be completed because
 // another order has spent it: nobody is charged a price that was not shown.
-func reprice(s session, books ledger) (answer, error) {
-	if err := s.discounted(books); err != nil {
+func reprice(s session, books ledger, at time.Time) (answer, error) {
+	if err := s.discounted(books, at); err != nil {
 		return answer{}, err
 	}
 	failure := &note{Code: "discount_code_invalid", Path: "$.discounts.codes", Content: "the coupon was spent on another order; the total has changed", Severity: "recoverable"}
@@ -299,7 +288,7 @@ func notFound() *note {
 
 // discounted applies the first code that is a free coupon of the user, and
 // notes what is wrong with the others. No coupon pays a bill.
-func (s *session) discounted(books ledger) error {
+func (s *session) discounted(books ledger, at time.Time) error {
 	s.Coupon, s.Doubts = 0, nil
 	for i, code := range s.Codes {
 		doubt := func(reason, content string) {
@@ -314,8 +303,12 @@ func (s *session) discounted(books ledger) error {
 			doubt("invalid", "there is no such coupon")
 		case c.user != s.User:
 			doubt("user_ineligible", "the coupon belongs to another user")
-		case c.used:
+		case c.order != 0:
 			doubt("invalid", "the coupon was spent on another order")
+		case at.UnixNano() < c.from:
+			doubt("invalid", "the coupon is not valid yet")
+		case !c.valid(at):
+			doubt("expired", "the coupon is not valid any more")
 		case slices.ContainsFunc(s.Lines, func(l line) bool { return catalogue[l.Item].kind == bill }):
 			doubt("invalid", "a bill is paid without a coupon")
 		case s.Coupon == number:

@@ -3,10 +3,12 @@ package storefront
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 )
@@ -284,26 +286,31 @@ func TestIdempotency(t *testing.T) {
 // The books say what was answered, line by line.
 func TestBooks(t *testing.T) {
 	each(t, Options{}, func(t *testing.T, url string) {
+		begun := time.Now()
 		var orders, coupons []string
 		for i := range 90 {
 			user, key := "u"+strconv.Itoa(i%30), strconv.Itoa(i)
 			card := claimOf(user, "r"+key).ok(t, url, 200).Get("coupon_id").Str
-			coupons = append(coupons, strings.Join([]string{card, "free-order", "r" + key, user}, " "))
-			codes := []string{card}
+			codes, spent, discount, on := []string{card}, card, "1799", " "+user
 			if i%3 == 0 {
-				codes, card = []string{}, ""
+				codes, spent, discount, on = []string{}, "", "0", " "
 			}
 			s := call{"POST", "/ucp/checkout-sessions", user, "c" + key, withCodes(codes...)}.ok(t, url, 201)
 			s = call{"POST", "/ucp/checkout-sessions/" + s.Get("id").Str + "/complete", user, "o" + key, benchPayment}.ok(t, url, 200)
-			orders = append(orders, strings.Join([]string{s.Get("order.id").Str, s.Get("id").Str, "o" + key, user, card, s.Get(`totals.#(type=="total").amount`).Raw, "CNY"}, " "))
+			orders = append(orders, strings.Join([]string{s.Get("order.id").Str, s.Get("id").Str, "o" + key, user, "milk-tea-1 1 1800", discount, s.Get(`totals.#(type=="total").amount`).Raw, "CNY", spent, "false"}, " "))
+			redeemed := ""
+			if spent != "" {
+				redeemed = s.Get("order.id").Str
+			}
+			coupons = append(coupons, strings.Join([]string{card, "free-order", "r" + key, user, "2500 CNY", redeemed}, " ")+on)
 		}
 		for _, tt := range []struct {
 			path   string
 			want   []string
 			fields []string
 		}{
-			{"/books/orders", orders, []string{"order_id", "checkout_id", "key", "user", "coupon", "amount", "currency"}},
-			{"/books/coupons", coupons, []string{"coupon_id", "stock_id", "out_request_no", "user"}},
+			{"/books/orders", orders, []string{"order_id", "checkout_id", "key", "user", "item", "quantity", "subtotal", "discount", "amount", "currency", "coupon", "void"}},
+			{"/books/coupons", coupons, []string{"coupon_id", "stock_id", "key", "user", "value", "currency", "order_id", "redeemed_by"}},
 		} {
 			_, body, header := call{method: "GET", path: tt.path}.do(t, url)
 			if got := header.Get("Content-Type"); got != "application/x-ndjson" {
@@ -318,8 +325,11 @@ func TestBooks(t *testing.T) {
 				for _, f := range tt.fields {
 					got = append(got, gjson.Get(l, f).String())
 				}
-				if !gjson.Valid(l) || strings.Join(got, " ") != tt.want[i] || gjson.Get(l, "at").Time().IsZero() {
+				if !gjson.Valid(l) || strings.Join(got, " ") != tt.want[i] {
 					t.Errorf("%s, want %s", l, tt.want[i])
+				}
+				if at := gjson.Get(l, "at").Time(); tt.path == "/books/orders" && (at.Before(begun) || at.After(time.Now())) {
+					t.Errorf("booked at %v", at)
 				}
 			}
 		}
@@ -342,6 +352,91 @@ func TestOptions(t *testing.T) {
 		_, err := New(tt.options)
 		if got := fmt.Sprint(err); (tt.want == "") != (err == nil) || !strings.Contains(got, tt.want) {
 			t.Errorf("%+v: %v, want %q", tt.options, err, tt.want)
+		}
+	}
+}
+
+// What there is of coupons and seats, and since when.
+func TestStocksAndSeats(t *testing.T) {
+	from := time.Now().Add(-time.Hour).Truncate(time.Second)
+	each(t, Options{Stock: 7, PerUser: 2, Seats: 5, ValidFrom: from}, func(t *testing.T, url string) {
+		claimOf("ann", "r1").ok(t, url, 200)
+		_, stocks, _ := call{method: "GET", path: "/books/stocks"}.do(t, url)
+		expect(t, gjson.Parse(stocks), "stock_id", "free-order", "coupons", "7", "per_user", "2", "paused.#", "0",
+			"valid_from", from.UTC().Format("2006-01-02T15:04:05.000000000Z07:00"),
+			"valid_until", from.UTC().Add(22*24*time.Hour).Format("2006-01-02T15:04:05.000000000Z07:00"))
+		_, coupon, _ := call{method: "GET", path: "/books/coupons"}.do(t, url)
+		expect(t, gjson.Parse(coupon), "valid_from", gjson.Get(stocks, "valid_from").Str, "valid_until", gjson.Get(stocks, "valid_until").Str,
+			"order_id", "", "redeemed_at", "", "redeemed_by", "")
+		_, seats, _ := call{method: "GET", path: "/books/seats"}.do(t, url)
+		if want := `{"item":"film-1","seats":5}
+{"item":"concert-1","seats":5}
+{"item":"table-1","seats":5}
+`; seats != want {
+			t.Errorf("%s", seats)
+		}
+	})
+}
+
+// A coupon is redeemed within its validity and not outside.
+func TestValidity(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		from, until time.Duration // from now
+		want        string
+	}{
+		{"valid", -time.Minute, time.Minute, ""},
+		{"later", time.Minute, time.Hour, "discount_code_invalid"},
+		{"over", -time.Hour, -time.Minute, "discount_code_expired"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := Options{ValidFrom: time.Now().Add(tt.from), ValidUntil: time.Now().Add(tt.until)}
+			each(t, o, func(t *testing.T, url string) {
+				card := claimOf("ann", "r1").ok(t, url, 200).Get("coupon_id").Str
+				s := call{"POST", "/ucp/checkout-sessions", "ann", "k1", withCodes(card)}.ok(t, url, 201)
+				expect(t, s, "messages.0.code", tt.want)
+			})
+		})
+	}
+}
+
+// Strict books refuse what a design would do wrong, loose ones write it down,
+// and neither opens the other's file.
+func TestLooseBooks(t *testing.T) {
+	for _, loose := range []bool{false, true} {
+		o, err := Options{Books: filepath.Join(t.TempDir(), "books.db")}.withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		j := newJournal(o)
+		j.loose = loose
+		if err := j.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		first := order{number: 1, session: 1, key: "k", user: "u", subtotal: 3, discount: 1, amount: 2, coupon: 1}
+		if err := j.tables.record(first); err != nil {
+			t.Fatal(err)
+		}
+		for what, change := range map[string]func(*order){
+			"the key":     func(o *order) { o.session, o.coupon = 2, 0 },
+			"the session": func(o *order) { o.key, o.coupon = "l", 0 },
+			"the coupon":  func(o *order) { o.key, o.session = "m", 3 },
+			"the sums":    func(o *order) { o.key, o.session, o.coupon, o.amount = "n", 4, 0, 3 },
+		} {
+			second := first
+			second.number = 0
+			change(&second)
+			if err := j.tables.record(second); (err == nil) != loose {
+				t.Errorf("loose %v, %s again: %v", loose, what, err)
+			}
+		}
+		if err := j.close(); err != nil {
+			t.Error(err)
+		}
+		other := newJournal(o)
+		other.loose = !loose
+		if err := other.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "choose another file") {
+			t.Errorf("opened as the other kind: %v", err)
 		}
 	}
 }

@@ -46,6 +46,11 @@ type Options struct {
 	Stock   int64  // coupons there are; default 10,000,000
 	PerUser int64  // coupons one user can have; default 21
 
+	// When coupons can be claimed and redeemed: from the one moment to just
+	// before the other. Without them it is 22 days, as on the day, from when the
+	// books were begun.
+	ValidFrom, ValidUntil time.Time
+
 	Seats int64 // of each film, concert and restaurant; default 1,000,000
 }
 
@@ -80,7 +85,22 @@ func (o Options) withDefaults() (Options, error) {
 			faults = append(faults, fmt.Errorf("%s must be more than 0", n.name))
 		}
 	}
+	if !o.ValidUntil.IsZero() && !o.ValidFrom.Before(o.ValidUntil) {
+		faults = append(faults, errors.New("ValidUntil must be after ValidFrom"))
+	}
 	return o, errors.Join(faults...)
+}
+
+// validity returns when coupons are valid, for books that are begun now.
+func (o Options) validity(now time.Time) (from, until time.Time) {
+	from, until = o.ValidFrom, o.ValidUntil
+	if from.IsZero() {
+		from = now
+	}
+	if until.IsZero() {
+		until = from.Add(22 * 24 * time.Hour)
+	}
+	return from, until
 }
 
 // A Design is one way to build the shop.

@@ -6,63 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 )
-
-// schema is what the books look like on disk. The constraints repeat the rules
-// of the shop: a bug can break the shop, but not the books.
-const schema = `
-CREATE TABLE IF NOT EXISTS stocks (
-	id       TEXT PRIMARY KEY,
-	coupons  INTEGER NOT NULL,
-	per_user INTEGER NOT NULL,
-	issued   INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE TABLE IF NOT EXISTS coupons (
-	id       INTEGER PRIMARY KEY,
-	stock    TEXT NOT NULL,
-	user     TEXT NOT NULL,
-	request  TEXT NOT NULL UNIQUE,
-	at       INTEGER NOT NULL,
-	spent_on INTEGER
-) STRICT;
-CREATE INDEX IF NOT EXISTS coupons_of_user ON coupons (user);
-CREATE TABLE IF NOT EXISTS sessions (
-	id    INTEGER PRIMARY KEY,
-	state BLOB NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS orders (
-	id     INTEGER PRIMARY KEY REFERENCES sessions,
-	key    TEXT NOT NULL UNIQUE,
-	user   TEXT NOT NULL,
-	coupon INTEGER UNIQUE REFERENCES coupons,
-	amount INTEGER NOT NULL CHECK (amount > 0),
-	at     INTEGER NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS seats (
-	item  TEXT PRIMARY KEY,
-	seats INTEGER NOT NULL,
-	sold  INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE TABLE IF NOT EXISTS bills (
-	item TEXT NOT NULL,
-	user TEXT NOT NULL,
-	paid INTEGER NOT NULL REFERENCES orders,
-	PRIMARY KEY (item, user)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS answers (
-	key         TEXT PRIMARY KEY,
-	fingerprint BLOB NOT NULL,
-	answer      BLOB NOT NULL
-) STRICT, WITHOUT ROWID;`
 
 const (
 	// insertCoupon checks and issues in one statement.
 	insertCoupon = `
-INSERT INTO coupons (stock, user, request, at)
-SELECT id, ?2, ?3, ?4 FROM stocks
+INSERT INTO coupons (stock, user, request, value, at, valid_from, valid_until)
+SELECT id, ?2, ?3, ?4, ?5, valid_from, valid_until FROM stocks
 WHERE id = ?1 AND issued < coupons
   AND (SELECT count(*) FROM coupons WHERE user = ?2 AND stock = ?1) < per_user
-ON CONFLICT (request) DO NOTHING
+  AND NOT EXISTS (SELECT 1 FROM coupons WHERE request = ?3)
 RETURNING id`
 	selectClaim   = `SELECT id, user FROM coupons WHERE request = ?`
 	selectSoldOut = `SELECT issued >= coupons FROM stocks WHERE id = ?`
@@ -84,29 +38,16 @@ type tables struct {
 	answers, answersRemembered *sql.Stmt
 }
 
-// openTables makes the tables that are missing and sets the stock to what o says.
-func openTables(ctx context.Context, db *sql.DB, o Options) (*tables, error) {
+// openTables makes the tables that are missing and sets the stock to what o
+// says. Loose tables take what strict ones refuse.
+func openTables(ctx context.Context, db *sql.DB, o Options, loose bool) (*tables, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	t := &tables{conn: conn}
-	if _, err := conn.ExecContext(ctx, schema); err != nil {
-		return nil, errors.Join(fmt.Errorf("make the tables: %w", err), conn.Close())
-	}
-	if _, err := conn.ExecContext(ctx, `INSERT INTO stocks (id, coupons, per_user) VALUES (?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET coupons = excluded.coupons, per_user = excluded.per_user`,
-		o.StockID, o.Stock, o.PerUser); err != nil {
-		return nil, errors.Join(fmt.Errorf("set the stock: %w", err), conn.Close())
-	}
-	for _, it := range catalogue {
-		if it.kind != seats {
-			continue
-		}
-		if _, err := conn.ExecContext(ctx, `INSERT INTO seats (item, seats) VALUES (?, ?)
-			ON CONFLICT (item) DO UPDATE SET seats = excluded.seats`, it.id, o.Seats); err != nil {
-			return nil, errors.Join(fmt.Errorf("set the seats: %w", err), conn.Close())
-		}
+	if err := makeTables(ctx, conn, o, loose); err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
 	for _, s := range []struct {
 		stmt **sql.Stmt
@@ -119,9 +60,11 @@ func openTables(ctx context.Context, db *sql.DB, o Options) (*tables, error) {
 		{&t.sessions, selectSession},
 		{&t.added, `INSERT INTO sessions (state) VALUES (?)`},
 		{&t.changed, `UPDATE sessions SET state = ? WHERE id = ?`},
-		{&t.card, `SELECT user, spent_on IS NOT NULL FROM coupons WHERE id = ?`},
-		{&t.spend, `UPDATE coupons SET spent_on = ? WHERE id = ? AND user = ? AND spent_on IS NULL`},
-		{&t.book, `INSERT INTO orders (id, key, user, coupon, amount, at) VALUES (?, ?, ?, nullif(?, 0), ?, ?)`},
+		{&t.card, `SELECT user, valid_from, valid_until, coalesce(spent_on, 0) FROM coupons WHERE id = ?`},
+		{&t.spend, `UPDATE coupons SET spent_on = ?1, redeemed = ?2, redeemer = ?3
+			WHERE id = ?4 AND user = ?3 AND spent_on IS NULL AND valid_from <= ?2 AND ?2 < valid_until`},
+		{&t.book, `INSERT INTO orders (id, session, key, user, item, quantity, subtotal, discount, amount, coupon, at)
+			VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?)`},
 		{&t.seats, `SELECT seats - sold FROM seats WHERE item = ?`},
 		{&t.seat, `UPDATE seats SET sold = sold + ?1 WHERE item = ?2 AND sold + ?1 <= seats`},
 		{&t.bills, `SELECT count(*) FROM bills WHERE item = ? AND user = ?`},
@@ -157,7 +100,7 @@ func (t *tables) exec(s *sql.Stmt) error {
 // claim issues a coupon, or finds the one that was issued to the same request.
 func (t *tables) claim(c claim) (int64, refusal, error) {
 	var number int64
-	err := t.coupons.QueryRow(c.stock, c.user, c.request, c.at.UnixMilli()).Scan(&number)
+	err := t.coupons.QueryRow(c.stock, c.user, c.request, cardValue, c.at.UnixNano()).Scan(&number)
 	if err == nil {
 		_, err = t.issue.Exec(c.stock)
 		return number, "", err
@@ -231,15 +174,15 @@ func readSession(row *sql.Row) (s session, ok bool, err error) {
 
 func (t *tables) coupon(number int64) (coupon, bool, error) {
 	c := coupon{number: number}
-	err := t.card.QueryRow(number).Scan(&c.user, &c.used)
+	err := t.card.QueryRow(number).Scan(&c.user, &c.from, &c.until, &c.order)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, false, nil
 	}
 	return c, err == nil, err
 }
 
-func (t *tables) redeem(number int64, on *session) (bool, error) {
-	r, err := t.spend.Exec(on.Number, number, on.User)
+func (t *tables) redeem(number int64, on *session, at time.Time) (bool, error) {
+	r, err := t.spend.Exec(on.Number, at.UnixNano(), on.User, number)
 	if err != nil {
 		return false, err
 	}
@@ -248,6 +191,15 @@ func (t *tables) redeem(number int64, on *session) (bool, error) {
 }
 
 func (t *tables) save(s *session) error {
+	if s.Status == completed {
+		s.Order = s.Number
+		if err := t.record(s.order()); err != nil {
+			return err
+		}
+		if err := t.take(s); err != nil {
+			return err
+		}
+	}
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -259,14 +211,14 @@ func (t *tables) save(s *session) error {
 		}
 		return err
 	}
-	if _, err := t.changed.Exec(text, s.Number); err != nil || s.Status != completed {
-		return err
-	}
-	o := s.order()
-	if _, err = t.book.Exec(o.number, o.key, o.user, o.coupon, o.amount, o.at); err != nil {
-		return err
-	}
-	return t.take(s)
+	_, err = t.changed.Exec(text, s.Number)
+	return err
+}
+
+// record books an order.
+func (t *tables) record(o order) error {
+	_, err := t.book.Exec(o.number, o.session, o.key, o.user, o.item, o.quantity, o.subtotal, o.discount, o.amount, o.coupon, o.at)
+	return err
 }
 
 // left implements ledger. A transaction sees its own changes, and only one runs.
@@ -299,63 +251,6 @@ func (t *tables) take(s *session) error {
 		}
 	}
 	return nil
-}
-
-// Orders implements books.
-func (j *journal) Orders(ctx context.Context, yield func(order) error) error {
-	return walk(ctx, j.db, `SELECT id, key, user, coalesce(coupon, 0), amount, at FROM orders ORDER BY id`, func(rows *sql.Rows) error {
-		var o order
-		if err := rows.Scan(&o.number, &o.key, &o.user, &o.coupon, &o.amount, &o.at); err != nil {
-			return err
-		}
-		return yield(o)
-	})
-}
-
-// Coupons implements books.
-func (j *journal) Coupons(ctx context.Context, yield func(coupon) error) error {
-	return walk(ctx, j.db, `SELECT id, user, request, at, spent_on IS NOT NULL FROM coupons WHERE stock = ? ORDER BY id`, func(rows *sql.Rows) error {
-		var c coupon
-		if err := rows.Scan(&c.number, &c.user, &c.request, &c.at, &c.used); err != nil {
-			return err
-		}
-		return yield(c)
-	}, j.options.StockID)
-}
-
-// walk calls each for the rows of one statement, which sees one snapshot.
-func walk(ctx context.Context, db *sql.DB, query string, each func(*sql.Rows) error, args ...any) error {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := each(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// Summary implements books.
-func (j *journal) Summary(ctx context.Context) (s summary, err error) {
-	err = j.db.QueryRowContext(ctx, `SELECT o.n, o.amount, c.n, c.spent, (SELECT count(*) FROM bills) FROM
-		(SELECT count(*) AS n, coalesce(sum(amount), 0) AS amount FROM orders) o,
-		(SELECT count(*) AS n, count(spent_on) AS spent FROM coupons WHERE stock = ?) c`, j.options.StockID).
-		Scan(&s.orders, &s.amount, &s.issued, &s.redeemed, &s.bills)
-	if err != nil {
-		return s, err
-	}
-	s.seats = map[string]int64{}
-	err = walk(ctx, j.db, `SELECT item, sold FROM seats`, func(rows *sql.Rows) error {
-		var item string
-		var sold int64
-		err := rows.Scan(&item, &sold)
-		s.seats[item] = sold
-		return err
-	})
-	return s, err
 }
 
 var _ ledger = (*tables)(nil)

@@ -139,9 +139,9 @@ func (s *session) render(b []byte, sign int64) []byte {
 	b = append(b, `,"links":[{"type":"terms_of_service","url":"`+shopURL+`terms"}]`...)
 	if s.Status == completed {
 		b = append(b, `,"order":{"id":"`...)
-		b = appendID(b, orderPrefix, s.Number)
+		b = appendID(b, orderPrefix, s.Order)
 		b = append(b, `","permalink_url":"`+shopURL+`orders/`...)
-		b = appendID(b, orderPrefix, s.Number)
+		b = appendID(b, orderPrefix, s.Order)
 		b = append(b, `"}`...)
 	}
 	return b
