@@ -266,7 +266,7 @@ func auditStorefront(plan *scenarios.Plan, run *results.Run, kept *store.Store) 
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("GET /books/orders: %s", answer.Status)
 	}
-	a, err := audit.Orders(kept.Ledger(), audit.ReadNDJSON(answer.Body), unreported(plan, run))
+	a, err := audit.Orders(kept.Ledger(), audit.ReadOrders(answer.Body), unreported(plan, run))
 	if err != nil {
 		return nil, err
 	}

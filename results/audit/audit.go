@@ -22,16 +22,6 @@ import (
 	"github.com/flashcrowd/flashcrowd/results"
 )
 
-// An Order is one row of the backend's books.
-type Order struct {
-	ID       string
-	Key      string // the idempotency key it was placed with; empty if it had none
-	Coupon   string // the coupon redeemed on it, if any
-	User     string
-	Amount   int64 // minor units
-	Currency string
-}
-
 // The invariants, by the names that findings carry.
 const (
 	Missing     = "every promised order is in the books"

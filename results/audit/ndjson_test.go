@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/flashcrowd/flashcrowd/results/audit"
 )
@@ -16,8 +17,8 @@ const (
 	line2 = `{"order_id":"o2","key":"","amount":-1,"currency":"CNY"}`
 )
 
-func TestReadNDJSON(t *testing.T) {
-	one := audit.Order{ID: "o1", Key: "k1", Coupon: "c1", User: "u1", Amount: 900, Currency: "CNY"}
+func TestReadOrders(t *testing.T) {
+	one := audit.Order{ID: "o1", Key: "k1", Coupon: "c1", User: "u1", Amount: 900, Currency: "CNY", At: time.Date(2026, 2, 6, 10, 0, 0, 0, time.UTC)}
 	two := audit.Order{ID: "o2", Amount: -1, Currency: "CNY"}
 	for _, tt := range []struct {
 		name, in string
@@ -50,7 +51,7 @@ func TestReadNDJSON(t *testing.T) {
 	}
 }
 
-func TestReadNDJSONKeepsTheReadersError(t *testing.T) {
+func TestReadOrdersKeepsTheReadersError(t *testing.T) {
 	broken := errors.New("connection reset")
 	got, err := readAll(io.MultiReader(strings.NewReader(line1+"\n"+line2[:9]), iotest.ErrReader(broken)))
 	if len(got) != 1 || !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "line 2: ") {
@@ -58,15 +59,15 @@ func TestReadNDJSONKeepsTheReadersError(t *testing.T) {
 	}
 }
 
-func TestReadNDJSONCanBeLeft(t *testing.T) {
-	for range audit.ReadNDJSON(strings.NewReader(line1 + "\n" + line2 + "\n")) {
+func TestReadOrdersCanBeLeft(t *testing.T) {
+	for range audit.ReadOrders(strings.NewReader(line1 + "\n" + line2 + "\n")) {
 		break
 	}
 }
 
-// FuzzReadNDJSON: whatever comes, the reader ends, gives orders with ids until
+// FuzzReadOrders: whatever comes, the reader ends, gives orders with ids until
 // the first error and nothing after it.
-func FuzzReadNDJSON(f *testing.F) {
+func FuzzReadOrders(f *testing.F) {
 	f.Add(line1 + "\n" + line2 + "\n")
 	f.Add(line1[:40])
 	f.Add("\n\r\n{}\n[]\nnull\n")
@@ -74,7 +75,7 @@ func FuzzReadNDJSON(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) {
 		failed := false
 		orders := 0
-		for o, err := range audit.ReadNDJSON(strings.NewReader(in)) {
+		for o, err := range audit.ReadOrders(strings.NewReader(in)) {
 			if failed {
 				t.Fatal("something came after the error")
 			}
@@ -95,11 +96,96 @@ func FuzzReadNDJSON(f *testing.F) {
 }
 
 func readAll(r io.Reader) (all []audit.Order, err error) {
-	for o, err := range audit.ReadNDJSON(r) {
+	for o, err := range audit.ReadOrders(r) {
 		if err != nil {
 			return all, err
 		}
 		all = append(all, o)
 	}
 	return all, nil
+}
+
+const (
+	couponLine  = `{"coupon_id":"c1","stock_id":"s","user":"u1","key":"k1","value":2500,"currency":"CNY","issued_at":"2026-02-06T18:00:00+08:00","valid_from":"","valid_until":"2026-02-07T00:00:00Z","order_id":"","redeemed_at":null,"redeemed_by":""}`
+	stockLine   = `{"stock_id":"s","coupons":10,"per_user":1,"paused":[{"from":"2026-02-06T10:00:00Z","until":""}]}`
+	seatingLine = `{"item":"table","seats":4}`
+)
+
+// Each kind of row is read, and one without a field that it needs is refused
+// with the field's name.
+func TestReadRows(t *testing.T) {
+	ten := time.Date(2026, 2, 6, 10, 0, 0, 0, time.UTC)
+	for c, err := range audit.ReadCoupons(strings.NewReader(couponLine)) {
+		want := audit.Coupon{ID: "c1", Stock: "s", User: "u1", Key: "k1", Value: 2500, Currency: "CNY", Issued: c.Issued, Until: ten.Add(14 * time.Hour)}
+		if err != nil || c != want || !c.Issued.Equal(ten) {
+			t.Errorf("coupon = %+v, %v", c, err)
+		}
+	}
+	for s, err := range audit.ReadStocks(strings.NewReader(stockLine)) {
+		if err != nil || !reflect.DeepEqual(s, audit.Stock{ID: "s", Coupons: 10, PerUser: 1, Paused: []audit.Window{{From: ten}}}) {
+			t.Errorf("stock = %+v, %v", s, err)
+		}
+	}
+	for s, err := range audit.ReadSeatings(strings.NewReader(seatingLine)) {
+		if err != nil || s != (audit.Seating{Item: "table", Seats: 4}) {
+			t.Errorf("seating = %+v, %v", s, err)
+		}
+	}
+	for _, tt := range []struct{ in, cut, err string }{
+		{couponLine, `"coupon_id":"c1",`, "line 1: coupon_id is missing"},
+		{couponLine, `"stock_id":"s",`, "line 1: stock_id is missing"},
+		{couponLine, `"user":"u1",`, "line 1: user is missing"},
+		{couponLine, `"key":"k1",`, "line 1: key is missing"},
+		{couponLine, `"value":2500,`, "line 1: value is missing"},
+		{couponLine, `"issued_at":"2026-02-06T18:00:00+08:00",`, "line 1: issued_at is missing"},
+		{couponLine, `"order_id":"",`, "line 1: order_id is missing"},
+		{couponLine, `+08:00`, "line 1: not a coupon as a JSON object: parsing time"},
+		{stockLine, `"stock_id":"s",`, "line 1: stock_id is missing"},
+		{stockLine, `"coupons":10,`, "line 1: coupons is missing"},
+		{stockLine, `"per_user":1,`, "line 1: per_user is missing"},
+		{stockLine, `,"paused":[{"from":"2026-02-06T10:00:00Z","until":""}]`, "line 1: paused is missing"},
+		{stockLine, `"from":"2026-02-06T10:00:00Z",`, "line 1: paused.from is missing"},
+		{seatingLine, `"item":"table",`, "line 1: item is missing"},
+		{seatingLine, `,"seats":4`, "line 1: seats is missing"},
+	} {
+		in := strings.NewReader(strings.Replace(tt.in, tt.cut, "", 1) + "\n")
+		var err error
+		switch tt.in {
+		case couponLine:
+			for _, err = range audit.ReadCoupons(in) {
+			}
+		case stockLine:
+			for _, err = range audit.ReadStocks(in) {
+			}
+		case seatingLine:
+			for _, err = range audit.ReadSeatings(in) {
+			}
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), tt.err) {
+			t.Errorf("without %s: %v, want %q", tt.cut, err, tt.err)
+		}
+	}
+}
+
+// FuzzReadRows: the other kinds of rows end as orders do.
+func FuzzReadRows(f *testing.F) {
+	f.Add(couponLine + "\n" + stockLine + "\n" + seatingLine)
+	f.Add(couponLine[:90])
+	f.Fuzz(func(t *testing.T, in string) {
+		for c, err := range audit.ReadCoupons(strings.NewReader(in)) {
+			if err == nil && (c.ID == "" || c.Issued.IsZero()) {
+				t.Errorf("a coupon without id or time: %+v", c)
+			}
+		}
+		for s, err := range audit.ReadStocks(strings.NewReader(in)) {
+			if err == nil && s.ID == "" {
+				t.Errorf("a stock without an id: %+v", s)
+			}
+		}
+		for s, err := range audit.ReadSeatings(strings.NewReader(in)) {
+			if err == nil && s.Item == "" {
+				t.Errorf("seats of nothing: %+v", s)
+			}
+		}
+	})
 }
