@@ -1,6 +1,8 @@
 package membership
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -16,31 +18,70 @@ var (
 	_ memberlist.Delegate      = (*delegate)(nil)
 	_ memberlist.AliveDelegate = (*delegate)(nil)
 	_ memberlist.EventDelegate = (*delegate)(nil)
+
+	_ memberlist.ConflictDelegate = (*delegate)(nil)
 )
 
-// NotifyAlive decides whether a node may be a member.
+// NotifyAlive decides whether a node may be a member. What a member says of
+// itself never changes while it is one, so whoever says it otherwise is another.
 func (d *delegate) NotifyAlive(n *memberlist.Node) error {
 	m, err := d.member(n)
-	if err != nil {
-		if errors.Is(err, errVersion) {
-			d.log.Warn("a node was refused", "node", n.Name, "at", n.Address(), "err", err)
-		}
-		return err
+	if errors.Is(err, ErrProtocol) {
+		return d.alienate(n, m, err)
 	}
-	if m.Role != Coordinator {
-		return nil
+	if err != nil {
+		d.refused.Once(RefusedNode, n.Name)
+		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	known, here := d.members[m.ID]
+	switch {
+	case m.ID == d.self.ID:
+		if !bytes.Equal(n.Meta, d.meta) {
+			return d.impostor(n)
+		}
+		return nil
+	case here && known != m:
+		return d.impostor(n)
+	case m.Role != Coordinator:
+		return nil
+	}
 	if c, ok := (*Fleet)(d).coordinator(); ok && c.ID != m.ID {
 		err := fmt.Errorf("%w: %s (%.12s) is here, %s (%.12s) is refused", ErrSecondCoordinator, c.Name, c.ID, m.Name, m.ID)
-		if d.self.Role == Coordinator && d.second == nil {
-			d.second = err
+		if d.self.Role == Coordinator && d.alien == nil {
+			d.alien = err
 		}
+		d.refused.Once(RefusedSecond, m.ID)
 		return err
 	}
 	return nil
 }
+
+// alienate turns away a node of another version, and tells both sides: each of
+// them sees the other.
+func (d *delegate) alienate(n *memberlist.Node, m Member, err error) error {
+	if d.refused.Once(RefusedProtocol, n.Name) {
+		d.log.Error("a node was refused: install the same flashcrowd on all machines", "node", cmp.Or(m.Name, n.Name), "at", n.Address(), "err", err)
+	}
+	if m.Role == Coordinator && d.self.Role != Coordinator {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.alien = fmt.Errorf("the coordinator at %s: %w\nhint: install the same flashcrowd on all machines", n.Address(), err)
+	}
+	return err
+}
+
+func (d *delegate) impostor(n *memberlist.Node) error {
+	if d.refused.Once(RefusedImpostor, n.Name+n.Address()) {
+		d.log.Error("somebody speaks under a member's name", "node", n.Name, "at", n.Address())
+	}
+	return fmt.Errorf("node %.12s describes itself as another than before", n.Name)
+}
+
+// NotifyConflict counts who uses a member's name at another address; memberlist
+// has ignored it.
+func (d *delegate) NotifyConflict(_, other *memberlist.Node) { _ = d.impostor(other) }
 
 // NotifyJoin implements memberlist.EventDelegate.
 func (d *delegate) NotifyJoin(n *memberlist.Node) { d.NotifyUpdate(n) }

@@ -29,8 +29,14 @@ const KeySize = 32
 
 const label = "flashcrowd/1"
 
-// ErrSecondCoordinator says that the fleet has a coordinator already.
-var ErrSecondCoordinator = errors.New("the fleet has another coordinator")
+var (
+	// ErrSecondCoordinator says that the fleet has a coordinator already.
+	ErrSecondCoordinator = errors.New("the fleet has another coordinator")
+
+	// ErrProtocol says that nodes can't work together because their versions
+	// speak differently.
+	ErrProtocol = errors.New("another protocol version")
+)
 
 // A Role is what a member is.
 type Role string
@@ -73,16 +79,18 @@ type Fleet struct {
 	meta    []byte
 	changed chan struct{}
 	poked   chan struct{}
+	refused Tally
 	leaving sync.Once
 
 	mu      sync.Mutex // never held while calling memberlist: it calls us with its own lock held
 	members map[string]Member
-	second  error
+	alien   error // why this node can't be part of the fleet it found
 }
 
 // Join takes this node into gossip and tries each seed once. That no seed
 // answers is not an error, because a worker may start before its coordinator:
-// see Seek. A coordinator that meets another one gets ErrSecondCoordinator.
+// see Seek. A coordinator that meets another one gets ErrSecondCoordinator, and
+// who meets a coordinator of another protocol version ErrProtocol.
 //
 // memberlist starts its goroutines here; Leave ends them.
 func Join(ctx context.Context, c Config) (*Fleet, error) {
@@ -107,7 +115,7 @@ func Join(ctx context.Context, c Config) (*Fleet, error) {
 		return nil, fmt.Errorf("join fleet: %w", err)
 	}
 	logger := log.New(logWriter{f.log}, "", 0)
-	if f.guard, err = newGuard(host, port, logger); err != nil {
+	if f.guard, err = newGuard(host, port, c.Key, &f.refused, logger); err != nil {
 		return nil, fmt.Errorf("join fleet: listen on %s: %w", c.Bind, err)
 	}
 	settings := settings()
@@ -121,12 +129,13 @@ func Join(ctx context.Context, c Config) (*Fleet, error) {
 	settings.Delegate = (*delegate)(f)
 	settings.Alive = (*delegate)(f)
 	settings.Events = (*delegate)(f)
+	settings.Conflict = (*delegate)(f)
 	if f.list, err = memberlist.Create(settings); err != nil {
 		// Create shuts the transport down only in some of its failures.
 		return nil, errors.Join(fmt.Errorf("join fleet: %w", err), f.guard.Shutdown())
 	}
 	if err := f.Seek(ctx); err != nil {
-		if errors.Is(err, ErrSecondCoordinator) || ctx.Err() != nil {
+		if errors.Is(err, ErrSecondCoordinator) || errors.Is(err, ErrProtocol) || ctx.Err() != nil {
 			return nil, errors.Join(err, f.Leave(time.Second))
 		}
 		f.log.Debug("no seed yet", "err", err)
@@ -165,17 +174,17 @@ func (f *Fleet) Seek(ctx context.Context) error {
 				return ctx.Err()
 			}
 			if _, err := f.list.Join([]string{addr}); err != nil {
-				faults = append(faults, oneLine(err))
+				faults = append(faults, explain(err, addr))
 				continue
 			}
 			reached++
 		}
 	}
 	f.mu.Lock()
-	second := f.second
+	alien := f.alien
 	f.mu.Unlock()
-	if second != nil {
-		return fmt.Errorf("join fleet: %w", second)
+	if alien != nil {
+		return fmt.Errorf("join fleet: %w", alien)
 	}
 	if reached == 0 && len(faults) > 0 {
 		return fmt.Errorf("join fleet: %w", errors.Join(faults...))
@@ -250,8 +259,9 @@ func (f *Fleet) Poke(id string) {
 // yet share one value.
 func (f *Fleet) Poked() <-chan struct{} { return f.poked }
 
-// Dropped returns how many packets and streams the guard has turned away.
-func (f *Fleet) Dropped() uint64 { return f.guard.dropped.Load() }
+// Refused returns how often this node has turned somebody away from gossip, by
+// reason: see RefusedForm and those after it.
+func (f *Fleet) Refused() map[string]uint64 { return f.refused.Counts() }
 
 // Leave says goodbye, waits up to timeout for that to go out, and ends
 // everything that Join started. Calls after the first do nothing.
@@ -298,9 +308,14 @@ func resolve(ctx context.Context, seed string) ([]string, error) {
 	return addrs, nil
 }
 
-// oneLine undoes memberlist's bulleted lists.
-func oneLine(err error) error {
-	return errors.New(strings.Join(strings.Fields(err.Error()), " "))
+// explain undoes memberlist's bulleted lists. A node that takes our connection
+// and says nothing could not read what we said.
+func explain(err error, addr string) error {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if strings.HasSuffix(text, "EOF") || strings.Contains(text, "connection reset") {
+		return fmt.Errorf("%s hung up: it is no node of this fleet, or its cluster key is another one", addr)
+	}
+	return errors.New(text)
 }
 
 // logWriter turns memberlist's lines into debug records.

@@ -1,7 +1,6 @@
 package membership
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -20,8 +19,6 @@ type meta struct {
 	Name     string
 	API      string
 }
-
-var errVersion = errors.New("speaks another protocol version")
 
 var strict = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{IndefLength: cbor.IndefLengthForbidden, TagsMd: cbor.TagsForbidden, MaxNestedLevels: 4}.DecMode()
@@ -43,7 +40,9 @@ func encodeMeta(m Member, version uint16) ([]byte, error) {
 }
 
 // decodeMeta reads what a node with that id says about itself, and refuses
-// whatever a node of this version would not say.
+// whatever a node of this version would not say. Of a node of another version
+// it returns what it can read, with ErrProtocol: the version is the first thing
+// that any node says.
 func decodeMeta(id string, b []byte, version uint16) (Member, error) {
 	var m meta
 	if !isID(id) {
@@ -52,11 +51,17 @@ func decodeMeta(id string, b []byte, version uint16) (Member, error) {
 	if len(b) > maxMeta {
 		return Member{}, fmt.Errorf("%d bytes of metadata, at most %d", len(b), maxMeta)
 	}
-	if err := strict.Unmarshal(b, &m); err != nil {
-		return Member{}, fmt.Errorf("read metadata: %w", err)
+	err := strict.Unmarshal(b, &m)
+	var parts []cbor.RawMessage
+	var theirs uint16
+	if strict.Unmarshal(b, &parts) == nil && len(parts) > 0 && strict.Unmarshal(parts[0], &theirs) == nil && theirs != version {
+		if err != nil || !isName(m.Name) {
+			m = meta{}
+		}
+		return Member{ID: id, Role: m.Role, Name: m.Name}, fmt.Errorf("%w: it speaks %d, this node %d", ErrProtocol, theirs, version)
 	}
-	if m.Protocol != version {
-		return Member{}, fmt.Errorf("%w: %d, this node speaks %d", errVersion, m.Protocol, version)
+	if err != nil {
+		return Member{}, fmt.Errorf("read metadata: %w", err)
 	}
 	if !isName(m.Name) {
 		return Member{}, fmt.Errorf("name %q: want 1 to 32 letters, digits, '-', '_' or '.'", m.Name)

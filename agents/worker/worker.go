@@ -114,7 +114,7 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 }
 
 // find waits until gossip knows a coordinator, and tries the seeds each second
-// until then.
+// until then. What keeps it waiting is said, once for each reason.
 func (w *Worker) find(ctx context.Context, fleet *membership.Fleet) (membership.Member, error) {
 	if w.Wait > 0 {
 		limited, cancel := context.WithTimeoutCause(ctx, w.Wait, fmt.Errorf("no coordinator seen within %v", w.Wait))
@@ -124,6 +124,7 @@ func (w *Worker) find(ctx context.Context, fleet *membership.Fleet) (membership.
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
 	var last error
+	said := ""
 	for {
 		if c, ok := fleet.Coordinator(); ok {
 			return c, nil
@@ -132,6 +133,13 @@ func (w *Worker) find(ctx context.Context, fleet *membership.Fleet) (membership.
 		case <-fleet.Events():
 		case <-again.C:
 			last = fleet.Seek(ctx)
+			if errors.Is(last, membership.ErrProtocol) {
+				return membership.Member{}, last
+			}
+			if last != nil && last.Error() != said {
+				said = last.Error()
+				w.Log.Info("waiting for a coordinator", "err", said)
+			}
 		case <-ctx.Done():
 			return membership.Member{}, errors.Join(context.Cause(ctx), last)
 		}
