@@ -23,11 +23,13 @@ type leader struct {
 	over    bool
 
 	full    bool // the disk
+	slow    bool // it takes its time, and what comes meanwhile is stored together
 	ambush  bool // to be killed right after the next takeover
 	unsaved bool
 	waiting [][]coordinator.Action
 	saved   *coordinator.Leases
-	log     []entry // what is stored
+	queue   []*entry // to be stored
+	log     []entry  // what is stored
 	known   map[string]uint64
 	ended   map[string]time.Duration // when a worker's end was on disk
 }
@@ -39,6 +41,8 @@ type entry struct {
 	cut    int // -1: none
 	fate   string
 	digest coordinator.Digest
+	queued bool
+	answer func(*coordinator.Answer)
 }
 
 func (l *leader) tick(born int) {
@@ -66,15 +70,43 @@ func (l *leader) receive(n *simWorker, e agents.Exchange, answer func(agents.Lea
 	if told := l.known[n.id]; l.w.mistake == noRelease && told > event.Facts.Grant {
 		event.Facts.Applied = append(slices.Clone(event.Facts.Applied), results.Applied{Grant: told, Frontier: event.Facts.Frontier})
 	}
-	reply := l.do(l.machine.Step(event), &entry{id: n.id, seq: e.Seq, cut: cutOf(e.Snapshot), fate: e.Fate, digest: simDigest(e)})
-	switch {
-	case reply == nil:
-		answer(agents.Lease{}, errTryAgain)
-	case reply.Err != nil:
-		answer(agents.Lease{}, reply.Err)
-	default:
-		l.known[n.id] = reply.Lease.Version
-		answer(reply.Lease, nil)
+	told := &entry{id: n.id, seq: e.Seq, cut: cutOf(e.Snapshot), fate: e.Fate, digest: simDigest(e)}
+	told.answer = func(reply *coordinator.Answer) {
+		switch {
+		case reply == nil:
+			answer(agents.Lease{}, errTryAgain)
+		case reply.Err != nil:
+			answer(agents.Lease{}, reply.Err)
+		default:
+			l.known[n.id] = reply.Lease.Version
+			answer(reply.Lease, nil)
+		}
+	}
+	if reply := l.do(l.machine.Step(event), told); !told.queued {
+		told.answer(reply)
+	}
+}
+
+// flush puts what waits for the disk on it, all together, and only then goes on
+// with each: a coordinator that is killed in between has told nobody.
+func (l *leader) flush() {
+	queue := l.queue
+	l.queue = nil
+	machine, full := l.machine, l.full
+	for _, e := range queue {
+		if !full {
+			l.log = append(l.log, *e)
+		}
+	}
+	for _, e := range queue {
+		if l.machine != machine { // it was killed
+			return
+		}
+		var next coordinator.Event = coordinator.Unstored{ID: e.id}
+		if !full {
+			next = coordinator.Stored{At: l.local(), ID: e.id}
+		}
+		e.answer(l.do(l.machine.Step(next), e))
 	}
 }
 
@@ -110,11 +142,20 @@ func (l *leader) do(actions []coordinator.Action, e *entry) *coordinator.Answer 
 		}
 		switch a := a.(type) {
 		case coordinator.Commit:
-			if l.full {
-				return l.do(l.machine.Step(coordinator.Unstored(a)), nil)
+			e.queued = true
+			if l.queue = append(l.queue, e); len(l.queue) > 1 {
+				return nil
 			}
-			l.log = append(l.log, *e)
-			reply = l.do(l.machine.Step(coordinator.Stored{At: l.local(), ID: a.ID}), e)
+			if !l.slow {
+				l.flush()
+				return nil
+			}
+			machine := l.machine
+			l.w.after(l.w.between(0, simLease+simLease/10), func() {
+				if l.machine == machine {
+					l.flush()
+				}
+			})
 		case coordinator.Save:
 			switch {
 			case l.full:
@@ -168,7 +209,14 @@ func takeover(actions []coordinator.Action) bool {
 }
 
 func (l *leader) die(back time.Duration) {
-	l.machine = nil
+	if len(l.queue) > 0 && l.w.chance(0.5) { // the disk had it, and nobody was told
+		for _, e := range l.queue {
+			if !l.full {
+				l.log = append(l.log, *e)
+			}
+		}
+	}
+	l.machine, l.queue = nil, nil
 	l.w.after(back, l.resume)
 }
 

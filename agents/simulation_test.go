@@ -223,7 +223,7 @@ func (w *world) trouble() {
 		long = w.between(simLease-500*time.Millisecond, simLease+700*time.Millisecond) // about a lease
 	}
 	w.last = max(w.last, w.now+long)
-	switch w.rng.IntN(13) {
+	switch w.rng.IntN(14) {
 	case 0:
 		w.tell("%s is killed", n.id)
 		n.alive, n.child = false, false
@@ -254,6 +254,10 @@ func (w *world) trouble() {
 	case 12:
 		w.tell("the coordinator will be killed when it has ended a worker")
 		w.lead.ambush = true
+	case 13:
+		w.tell("the coordinator's disk is slow for %v", long)
+		w.lead.slow = true
+		w.after(long, func() { w.lead.slow = false })
 	case 9:
 		w.tell("the coordinator's disk is full for %v", long)
 		w.lead.full = true

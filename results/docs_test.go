@@ -203,7 +203,7 @@ func TestDocsStore(t *testing.T) {
 	if err := s.Finish(verdict.Verdict{Outcome: verdict.Pass, Reasons: []verdict.Reason{{Rule: "r"}}}, nil, 0, time.Unix(2, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Commit("w", 1, results.Encode(results.NewRecorder("w").Cut(1, 0, results.Health{})), nil); err != nil {
+	if err := s.Commit(results.Delivery{Worker: "w", Seq: 1, Bytes: results.Encode(results.NewRecorder("w").Cut(1, 0, results.Health{}))}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

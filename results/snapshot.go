@@ -39,6 +39,13 @@ type Snapshot struct {
 	Holes   []Hole    `cbor:"18,keyasint,omitempty"`
 }
 
+// A Delivery is a snapshot as its worker sent it, to be kept as it is.
+type Delivery struct {
+	Worker string
+	Seq    uint64
+	Bytes  []byte // as Encode made them; empty where a worker ended without a snapshot
+}
+
 // A Series is what one metric measured under one set of tags.
 type Series struct {
 	Metric string     `cbor:"1,keyasint"`

@@ -28,9 +28,9 @@ import (
 // A Store keeps what must survive the coordinator. When a call returns nil, it is
 // on disk.
 type Store interface {
-	// Commit stores a snapshot and, unless it is nil, the lease state. A
-	// sequence that is stored already with other bytes is an error.
-	Commit(worker string, seq uint64, snapshot, state []byte) error
+	// Commit stores snapshots, all or none. A sequence that is stored already
+	// with other bytes is an error.
+	Commit(all ...results.Delivery) error
 	// Save stores the lease state.
 	Save(state []byte) error
 }
@@ -87,12 +87,14 @@ type Coordinator struct {
 	brief    []byte
 	done     chan struct{} // closed when the run is over
 	clock    func() time.Duration
+	disk     sync.Mutex // held while exchanges are stored; taken before mu
 
 	mu      sync.Mutex // of everything below
 	machine *Machine
-	resumed []Action // what a resumed machine wants done first
-	unsaved error    // the lease state could not be stored: nothing goes on before it is
-	waiting []batch  // for that
+	resumed []Action  // what a resumed machine wants done first
+	unsaved error     // the lease state could not be stored: nothing goes on before it is
+	waiting []batch   // for that
+	queue   []*parcel // exchanges to be stored
 	fleet   *membership.Fleet
 	merger  *results.Merger
 	gossip  string // where we listen

@@ -49,9 +49,13 @@ func (m *Machine) conclude(at time.Duration) []Action {
 	case m.stop == scenarios.Done:
 		if at > m.stopAt+2*m.Lease {
 			for _, n := range present {
-				actions = append(actions, m.lose(n, "lost: it was told to leave and did not", at)...)
+				if n.pending == nil {
+					actions = append(actions, m.lose(n, "lost: it was told to leave and did not", at)...)
+				}
 			}
-			return append(actions, m.finish(at)...)
+			if len(m.present()) == 0 {
+				actions = append(actions, m.finish(at)...)
+			}
 		}
 	case len(busy) == 0 && len(m.free) == 0 || !m.started:
 		return m.raise(at, scenarios.Done, "")

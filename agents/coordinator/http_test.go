@@ -25,20 +25,34 @@ import (
 type shelf struct {
 	mu      sync.Mutex
 	full    bool
+	slow    chan struct{} // unless nil, one for each commit
+	refused string        // a worker whose snapshots can't be stored
 	stored  []string
+	batches []int // how many were stored together
 	started time.Time
 	skips   []results.Skip
 	stops   []string
 	saves   int
 }
 
-func (s *shelf) Commit(worker string, seq uint64, _, _ []byte) error {
+func (s *shelf) Commit(all ...results.Delivery) error {
+	if s.slow != nil {
+		<-s.slow
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.full {
 		return errors.New("no space left on device")
 	}
-	s.stored = append(s.stored, fmt.Sprintf("%.4s/%d", worker, seq))
+	for _, d := range all {
+		if d.Worker == s.refused {
+			return results.ErrChanged
+		}
+	}
+	for _, d := range all {
+		s.stored = append(s.stored, fmt.Sprintf("%.4s/%d", d.Worker, d.Seq))
+	}
+	s.batches = append(s.batches, len(all))
 	return nil
 }
 
@@ -300,6 +314,62 @@ func TestWhoIsTurnedAway(t *testing.T) {
 	}
 	if len(books.stored) > 0 {
 		t.Errorf("stored: %v", books.stored)
+	}
+}
+
+// Exchanges that wait for the disk are stored together, and one that can't be
+// takes no other with it.
+func TestGroupCommit(t *testing.T) {
+	const workers = 8
+	for refused, batches := range map[string][]int{
+		"":   {1, workers - 1},
+		"w3": slices.Repeat([]int{1}, workers-1), // together in vain, then one by one
+	} {
+		books := &shelf{slow: make(chan struct{}), refused: refused}
+		c, err := New(Config{Plan: testPlan(t, "10s"), Store: books, Notes: books, Workers: workers, Key: make([]byte, membership.KeySize)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		put := func(id string) {
+			snapshot := results.Encode(results.NewRecorder(id).Cut(1, 0, results.Health{}))
+			l, err := c.Exchange(t.Context(), Peer{id}, agents.Exchange{Seq: 1, Name: id, Snapshot: snapshot})
+			if id == refused {
+				if !errors.Is(err, results.ErrChanged) {
+					t.Errorf("%s is refused with %v", id, err)
+				}
+			} else if err != nil || l.Stored != 1 {
+				t.Errorf("%s: %+v, %v", id, l, err)
+			}
+		}
+		waiting := func(n int) {
+			// Who waits for a mutex can only be looked for.
+			for late := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+				c.mu.Lock()
+				queued := len(c.queue)
+				c.mu.Unlock()
+				if queued == n {
+					return
+				}
+				if time.Now().After(late) {
+					t.Fatalf("%d wait for the disk, want %d", queued, n)
+				}
+			}
+		}
+		all.Go(func() { put("w0") })
+		for c.disk.TryLock() { // until it has the disk
+			c.disk.Unlock()
+		}
+		waiting(0)
+		for i := 1; i < workers; i++ {
+			all.Go(func() { put(fmt.Sprint("w", i)) })
+		}
+		waiting(workers - 1)
+		close(books.slow)
+		all.Wait()
+		if !slices.Equal(books.batches, batches) {
+			t.Errorf("stored in batches of %v, want %v", books.batches, batches)
+		}
 	}
 }
 

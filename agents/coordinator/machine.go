@@ -75,6 +75,7 @@ var (
 	errEnded    = errors.New("the lease of this worker has ended")
 	errConflict = errors.New("this sequence is stored already, with other bytes")
 	errForged   = errors.New("it has spans in force that nobody gave it")
+	errBusy     = errors.New("the exchange before it is still being stored")
 )
 
 // Step takes one event and returns what is to be done about it, in order. What
@@ -126,6 +127,8 @@ func (m *Machine) exchanged(e Exchanged) []Action {
 	switch {
 	case n.Gone:
 		return []Action{Answer{ID: e.ID, Err: errEnded}}
+	case n.pending != nil: // its worker did not wait for the answer
+		return []Action{Answer{ID: e.ID, Err: errBusy}}
 	case n.Last > 0 && e.Seq == n.Last && e.Digest == n.digest: // our answer was lost
 		return []Action{m.grant(n, e, e.At)}
 	case e.Seq <= n.Last:
@@ -199,8 +202,9 @@ func (m *Machine) grant(n *node, p Exchanged, at time.Duration) Action {
 }
 
 // lapse ends the workers whose lease has run out. A coordinator that was asleep
-// itself has not listened: it gives them that time on top. Ending a lease late
-// is always safe.
+// itself has not listened: it gives them that time on top. Nor has one listened
+// whose disk is still busy with what a worker said. Ending a lease late is always
+// safe.
 func (m *Machine) lapse(at time.Duration) []Action {
 	var asleep time.Duration
 	if gap := at - m.ticked; m.ticked > 0 && gap > time.Second {
@@ -210,7 +214,7 @@ func (m *Machine) lapse(at time.Duration) []Action {
 	var actions []Action
 	for _, n := range m.present() {
 		n.deadline += asleep
-		if n.Last > 0 && at > n.deadline {
+		if n.Last > 0 && n.pending == nil && at > n.deadline {
 			silent := at - n.deadline + m.held()
 			actions = append(actions, m.lose(n, fmt.Sprintf("lost: nothing heard for %.1f s", silent.Seconds()), at)...)
 		}

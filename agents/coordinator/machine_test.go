@@ -20,6 +20,7 @@ type table struct {
 	machine *Machine
 	now     time.Duration
 	full    bool           // the disk
+	slow    bool           // nothing is stored by itself
 	lag     scenarios.Mark // where frontiers are at least when spans come into force
 	told    map[string]uint64
 	leaving map[string]bool
@@ -51,6 +52,9 @@ func (b *table) do(actions []Action) {
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Commit:
+			if b.slow {
+				continue
+			}
 			if b.full {
 				b.do(b.machine.Step(Unstored(a)))
 				continue
@@ -387,5 +391,35 @@ func TestStopBeforeTheStart(t *testing.T) {
 	b.want(scenarios.Drain, "halt ctrl-c", "lost 4096 slots from 0s: ctrl-c")
 	if !b.over || b.err != nil {
 		t.Errorf("over %v: %v", b.over, b.err)
+	}
+}
+
+// What a disk is still busy with is neither lost nor taken twice.
+func TestSlowDisk(t *testing.T) {
+	b := newTable(t, 1)
+	b.slow = true
+	exchange := func(seq uint64) Exchanged {
+		return Exchanged{At: b.now, ID: "a", Name: "a", Seq: seq, Digest: Digest{byte(seq)}}
+	}
+	b.step(exchange(1))
+	b.step(exchange(1))
+	if b.last == nil || !errors.Is(b.last.Err, errBusy) {
+		t.Errorf("again, before it is stored: %+v", b.last)
+	}
+	b.now += time.Minute
+	b.step(Stopped{b.now, scenarios.Done, "enough"})
+	b.now += time.Minute
+	b.step(Ticked{At: b.now})
+	if n := b.machine.nodes["a"]; n.closed || b.over {
+		t.Errorf("ended while its exchange was being stored: %+v", n.record)
+	}
+	b.step(Stored{b.now, "a"})
+	if b.last.Err != nil || b.last.Lease.Stored != 1 || b.last.Lease.Stop != scenarios.Done {
+		t.Errorf("stored: %+v", b.last)
+	}
+	b.now += time.Minute
+	b.step(Ticked{At: b.now})
+	if n := b.machine.nodes["a"]; !n.Gone || !b.over {
+		t.Errorf("silent since: %+v, over %v", n.record, b.over)
 	}
 }

@@ -16,8 +16,8 @@ import (
 // beat is what the last exchange of a worker told of how it fares.
 type beat struct {
 	at     time.Duration
-	rate   float64 // launches per second
-	lag    time.Duration
+	rate   float64              // launches per second
+	lags   []*results.Histogram // of its shoppers, by stage
 	health results.Health
 	offset time.Duration
 }
@@ -25,20 +25,26 @@ type beat struct {
 // feel notes how a worker fares.
 func (c *Coordinator) feel(id string, p *parcel) {
 	before, now := c.beats[id], c.clock()
-	b := beat{at: now, health: p.snapshot.Health, offset: p.exchange.Offset}
+	b := beat{at: now, health: p.snapshot.Health, offset: p.offset}
 	if gap := now - before.at; before.at > 0 && gap > 0 {
 		b.rate = float64(p.snapshot.Launched) / gap.Seconds()
 	}
-	lag := &results.Histogram{}
 	for _, s := range p.snapshot.Series {
 		if s.Metric == results.ScheduleLag.Name {
-			lag.Merge(s.Hist)
+			b.lags = append(b.lags, s.Hist)
 		}
 	}
-	if lag.Count() > 0 {
-		b.lag = time.Duration(lag.Quantile(0.99))
-	}
 	c.beats[id] = b
+}
+
+// lag is the 99th percentile of how late its shoppers were; 0 if there were none.
+// It is added up here, for who asks, and not for each exchange.
+func (b beat) lag() time.Duration {
+	all := &results.Histogram{}
+	for _, h := range b.lags {
+		all.Merge(h)
+	}
+	return all.Quantile(0.99)
 }
 
 // Status returns the fleet as it stands.
@@ -64,7 +70,7 @@ func (c *Coordinator) Status() agents.Status {
 		state := agents.Standing{
 			ID: id, Name: n.name, Fate: n.Fate, Slots: n.slots(m.End), Capacity: n.capacity,
 			Launched: n.Launched, InFlight: n.Launched - min(n.Ended, n.Launched),
-			Rate: b.rate, LagP99: b.lag, Health: b.health, Offset: b.offset, Heard: now - b.at, State: "ready",
+			Rate: b.rate, LagP99: b.lag(), Health: b.health, Offset: b.offset, Heard: now - b.at, State: "ready",
 		}
 		switch {
 		case n.Fate != "":

@@ -27,9 +27,13 @@ type Peer struct {
 
 // parcel is an exchange on its way through the machine.
 type parcel struct {
-	exchange agents.Exchange
+	delivery results.Delivery
 	snapshot results.Snapshot
-	err      error // why it could not be stored
+	offset   time.Duration
+	queued   bool    // to be stored
+	settled  bool    // it was, or was not
+	reply    *Answer // nil when something that had to be stored first is not
+	err      error   // why not
 }
 
 // Exchange takes a snapshot and answers with a lease. Both the snapshot and
@@ -43,7 +47,7 @@ func (c *Coordinator) Exchange(ctx context.Context, from Peer, e agents.Exchange
 		At: received, ID: from.ID, Name: e.Name, Seq: e.Seq, Have: e.Have, Capacity: e.Capacity, Leaving: e.Leaving,
 		Digest: digestOf(e.Snapshot, e.Fate), Facts: Facts{Fate: e.Fate},
 	}
-	p := &parcel{exchange: e}
+	p := &parcel{delivery: results.Delivery{Worker: from.ID, Seq: e.Seq, Bytes: e.Snapshot}, offset: e.Offset}
 	if len(e.Snapshot) > 0 {
 		s, err := results.DecodeSnapshot(e.Snapshot)
 		if err != nil {
@@ -60,15 +64,65 @@ func (c *Coordinator) Exchange(ctx context.Context, from Peer, e agents.Exchange
 		return agents.Lease{}, err // the worker has gone: what it sends again counts
 	}
 	c.mu.Lock()
+	c.conclude(event, p)
+	queued := p.queued
+	c.mu.Unlock()
+	if queued {
+		c.commit(p)
+	}
+	if p.reply == nil {
+		return agents.Lease{}, fmt.Errorf("exchange %d: %w: %w", e.Seq, errUnstored, p.err)
+	}
+	if p.reply.Err != nil {
+		return agents.Lease{}, fmt.Errorf("exchange %d: %w", e.Seq, p.reply.Err)
+	}
+	return p.reply.Lease, nil
+}
+
+// conclude carries out what follows from an event about p, and notes its reply.
+func (c *Coordinator) conclude(e Event, p *parcel) {
+	p.reply = c.perform(c.machine.Step(e), p)
+	if p.reply == nil && p.err == nil {
+		p.err = c.unsaved
+	}
+}
+
+// commit returns when p is on disk, or can't be. Whoever gets the disk stores
+// all that wait by then, in one transaction: the more exchanges there are, the
+// less each of them costs. An exchange that can't be stored must not take others
+// with it, so what fails together is tried one by one.
+func (c *Coordinator) commit(p *parcel) {
+	c.disk.Lock()
+	defer c.disk.Unlock()
+	if p.settled {
+		return
+	}
+	c.mu.Lock()
+	queue := c.queue
+	c.queue = nil
+	c.mu.Unlock()
+	all := make([]results.Delivery, len(queue))
+	for i, p := range queue {
+		all[i] = p.delivery
+	}
+	err := c.Store.Commit(all...)
+	for i, p := range queue {
+		if p.err = err; err != nil && len(all) > 1 {
+			p.err = c.Store.Commit(all[i])
+		}
+	}
+	c.mu.Lock()
 	defer c.mu.Unlock()
-	a := c.perform(c.machine.Step(event), p)
-	if a == nil {
-		return agents.Lease{}, fmt.Errorf("exchange %d: %w: %w", e.Seq, errUnstored, errors.Join(p.err, c.unsaved))
+	for _, p := range queue {
+		p.settled = true
+		worker := p.delivery.Worker
+		if p.err != nil {
+			c.Log.Error("exchange not stored", "worker", worker, "seq", p.delivery.Seq, "err", p.err)
+			c.conclude(Unstored{worker}, p)
+			continue
+		}
+		c.conclude(Stored{c.clock(), worker}, p)
 	}
-	if a.Err != nil {
-		return agents.Lease{}, fmt.Errorf("exchange %d: %w", e.Seq, a.Err)
-	}
-	return a.Lease, nil
 }
 
 func digestOf(snapshot []byte, fate string) Digest {
@@ -91,8 +145,8 @@ type batch struct {
 // perform carries out actions in order and returns the answer among them; nil
 // when something that had to be stored first is not: then nothing that follows
 // from it is done, or answered, until a later save has worked. P is the exchange
-// they are about, if any. The lock is held, so nothing comes in between: a
-// commit is one write to a local disk.
+// they are about, if any; one that is to be stored is queued for that. The lock is
+// held.
 func (c *Coordinator) perform(actions []Action, p *parcel) *Answer {
 	if c.unsaved != nil {
 		if c.unsaved = c.save(c.machine.Leases()); c.unsaved == nil {
@@ -113,15 +167,12 @@ func (c *Coordinator) perform(actions []Action, p *parcel) *Answer {
 		}
 		switch a := a.(type) {
 		case Commit:
-			if p.err = c.Store.Commit(a.ID, p.exchange.Seq, p.exchange.Snapshot, nil); p.err != nil {
-				c.Log.Error("exchange not stored", "worker", p.exchange.Name, "seq", p.exchange.Seq, "err", p.err)
-				return c.perform(c.machine.Step(Unstored(a)), p)
-			}
-			reply = c.perform(c.machine.Step(Stored{c.clock(), a.ID}), p)
+			p.queued = true
+			c.queue = append(c.queue, p)
 		case Save:
 			c.unsaved = c.save(a.Leases)
 		case Merge:
-			if len(p.exchange.Snapshot) > 0 {
+			if len(p.delivery.Bytes) > 0 {
 				c.feel(a.ID, p)
 				_, err := c.merger.Add(p.snapshot)
 				c.keep(err)

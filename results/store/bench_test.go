@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -8,18 +9,27 @@ import (
 	"github.com/flashcrowd/flashcrowd/results/store"
 )
 
-// BenchmarkCommit is the durable part of one exchange.
+// BenchmarkCommit is the durable part of exchanges that come alone, and of those
+// that wait for the disk together; a commit of many is divided by them.
 func BenchmarkCommit(b *testing.B) {
-	s, err := store.Create(filepath.Join(b.TempDir(), store.FileName), header())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	wire, state := results.Encode(snapshots("w", 1)[0]), make([]byte, 4096)
-	b.ResetTimer()
-	for i := range b.N {
-		if err := s.Commit("w", uint64(i+1), wire, state); err != nil {
-			b.Fatal(err)
-		}
+	for _, together := range []int{1, 10, 100} {
+		b.Run(fmt.Sprint(together), func(b *testing.B) {
+			s, err := store.Create(filepath.Join(b.TempDir(), store.FileName), header())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			wire := results.Encode(snapshots("w", 1)[0])
+			b.ResetTimer()
+			for i := 0; i < b.N; i += together {
+				var all []results.Delivery
+				for j := range together {
+					all = append(all, results.Delivery{Worker: "w", Seq: uint64(i + j + 1), Bytes: wire})
+				}
+				if err := s.Commit(all...); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -13,49 +13,62 @@ import (
 	"github.com/flashcrowd/flashcrowd/results/verdict"
 )
 
-// Commit stores a worker's snapshot and the coordinator's lease state in one
-// transaction, and both are on disk when it returns nil. After an error nothing
-// of the two is stored, and the same call may be made again.
+// Commit stores snapshots in one transaction, so that many cost the disk as much
+// as one, and all are on disk when it returns nil. After an error none of them is
+// stored, and the same call may be made again.
 //
 // A sequence that is stored already with the same bytes stays as it is; with
-// other bytes the error wraps results.ErrChanged. The snapshot is empty where a
-// worker ended without one. A nil state leaves the stored one.
-func (s *Store) Commit(worker string, seq uint64, snapshot, state []byte) error {
+// other bytes the error wraps results.ErrChanged.
+func (s *Store) Commit(all ...results.Delivery) error {
 	err := s.transact(func(tx *sql.Tx) error {
-		sum := sha256.Sum256(snapshot)
-		var stored []byte
-		err := tx.QueryRow("SELECT sha256 FROM snapshots WHERE worker = ? AND seq = ?", worker, int64(seq)).Scan(&stored)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			_, err = tx.Exec("INSERT INTO snapshots (worker, seq, sha256, bytes) VALUES (?, ?, ?, ?)", worker, int64(seq), sum[:], present(snapshot))
-		case err == nil && !bytes.Equal(stored, sum[:]):
-			err = results.ErrChanged
-		}
+		insert, err := tx.Prepare("INSERT INTO snapshots (worker, seq, sha256, bytes) VALUES (?, ?, ?, ?) ON CONFLICT (worker, seq) DO NOTHING")
 		if err != nil {
 			return err
 		}
-		return saveState(tx, state)
+		defer insert.Close()
+		for _, d := range all {
+			if err := put(tx, insert, d); err != nil {
+				return fmt.Errorf("snapshot %d of worker %s: %w", d.Seq, d.Worker, err)
+			}
+		}
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("store snapshot %d of worker %s in %s: %w", seq, worker, s.path, err)
+		return fmt.Errorf("store snapshots in %s: %w", s.path, err)
 	}
 	return nil
 }
 
-// Save stores the coordinator's lease state alone.
+// put stores d, or finds it stored.
+func put(tx *sql.Tx, insert *sql.Stmt, d results.Delivery) error {
+	sum := sha256.Sum256(d.Bytes)
+	done, err := insert.Exec(d.Worker, int64(d.Seq), sum[:], present(d.Bytes))
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil || n > 0 {
+		return err
+	}
+	var stored []byte
+	if err := tx.QueryRow("SELECT sha256 FROM snapshots WHERE worker = ? AND seq = ?", d.Worker, int64(d.Seq)).Scan(&stored); err != nil {
+		return err
+	}
+	if !bytes.Equal(stored, sum[:]) {
+		return results.ErrChanged
+	}
+	return nil
+}
+
+// Save stores the coordinator's lease state, on disk when it returns nil.
 func (s *Store) Save(state []byte) error {
-	if err := s.transact(func(tx *sql.Tx) error { return saveState(tx, state) }); err != nil {
+	err := s.transact(func(tx *sql.Tx) error {
+		_, err := tx.Exec("INSERT INTO lease VALUES (1, ?) ON CONFLICT DO UPDATE SET state = excluded.state", present(state))
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("store the lease state in %s: %w", s.path, err)
 	}
 	return nil
-}
-
-func saveState(tx *sql.Tx, state []byte) error {
-	if state == nil {
-		return nil
-	}
-	_, err := tx.Exec("INSERT INTO lease VALUES (1, ?) ON CONFLICT DO UPDATE SET state = excluded.state", present(state))
-	return err
 }
 
 // State returns the lease state stored last; nil if there is none.

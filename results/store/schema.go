@@ -32,7 +32,7 @@ CREATE TABLE snapshots ( -- what workers sent; the report is computed from these
 	UNIQUE (worker, seq)
 ) STRICT;
 
-CREATE TABLE lease ( -- one row: the coordinator's state, as of the last commit
+CREATE TABLE lease ( -- one row: the coordinator's state, as of the last decision
 	one   INTEGER PRIMARY KEY CHECK (one = 1),
 	state BLOB NOT NULL
 ) STRICT;
