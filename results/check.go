@@ -20,8 +20,8 @@ const (
 // check returns what makes s a snapshot that no Recorder cut.
 func (s *Snapshot) check() error {
 	switch {
-	case s.Format != SnapshotFormat:
-		return fmt.Errorf("format %d: this build reads format %d", s.Format, SnapshotFormat)
+	case s.Format < oldestFormat || s.Format > SnapshotFormat:
+		return fmt.Errorf("format %d: this build reads formats %d to %d", s.Format, oldestFormat, SnapshotFormat)
 	case s.Worker == "" || len(s.Worker) > maxName:
 		return fmt.Errorf("worker id of %d bytes: expected 1 to %d", len(s.Worker), maxName)
 	case s.Seq == 0:
@@ -100,14 +100,6 @@ func (s Second) check() error {
 		return fmt.Errorf("second %d counts more than %d", s.At, uint64(maxCount))
 	}
 	return nil
-}
-
-func (p Promise) check() error {
-	if p.Kind != CouponPromise && p.Kind != OrderPromise {
-		return fmt.Errorf("kind %d is neither coupon nor order", p.Kind)
-	}
-	return errors.Join(short("key", p.Key, maxID), short("id", p.ID, maxID),
-		short("coupon", p.Coupon, maxID), short("currency", p.Currency, maxName))
 }
 
 func (e Example) check() error {

@@ -33,11 +33,21 @@ func TestCodec(t *testing.T) {
 	}
 }
 
+// What a build of the first format stored is read as it was.
+func TestFirstFormat(t *testing.T) {
+	old := must(cbor.Marshal(map[int]any{1: 1, 2: "w", 3: 1, 4: 0, 5: 0, 8: map[string]uint64{}, 13: []any{map[int]any{1: 2, 2: true, 3: "k", 4: "o", 6: 900, 7: "CNY", 8: 5}}}))
+	s, err := DecodeSnapshot(old)
+	if want := (Promise{Kind: OrderPromise, Known: true, Key: "k", ID: "o", Amount: 900, Currency: "CNY", At: 5}); err != nil || len(s.Ledger) != 1 || s.Ledger[0] != want {
+		t.Errorf("%+v, %v", s.Ledger, err)
+	}
+}
+
 func TestHostileSnapshot(t *testing.T) {
 	long := strings.Repeat("x", 5_000)
 	hist := recorded(5)
 	for want, spoil := range map[string]func(*Snapshot){
-		"format 2":                func(s *Snapshot) { s.Format = 2 },
+		"format 3: this build":    func(s *Snapshot) { s.Format = 3 },
+		"format 0: this build":    func(s *Snapshot) { s.Format = 0 },
 		"worker id of 0 bytes":    func(s *Snapshot) { s.Worker = "" },
 		"worker id of 5000 bytes": func(s *Snapshot) { s.Worker = long },
 		"sequence 0":              func(s *Snapshot) { s.Seq = 0 },
@@ -65,6 +75,11 @@ func TestHostileSnapshot(t *testing.T) {
 		"second 3 counts":                    func(s *Snapshot) { s.Seconds = []Second{{At: 3, Failed: math.MaxUint64}} },
 		"ledger entry 0: kind 3":             func(s *Snapshot) { s.Ledger = []Promise{{Kind: 3}} },
 		"ledger entry 0: id of":              func(s *Snapshot) { s.Ledger = []Promise{{Kind: 1, ID: long}} },
+		"ledger entry 0: user of":            func(s *Snapshot) { s.Ledger = []Promise{{Kind: 1, User: long}} },
+		"ledger entry 0: unknown denial 5":   func(s *Snapshot) { s.Ledger = []Promise{{Kind: 1, Denied: 5}} },
+		"ledger entry 0: promised and den":   func(s *Snapshot) { s.Ledger = []Promise{{Kind: 1, Known: true, Denied: SoldOut}} },
+		"ledger entry 0: told at 0s, afte":   func(s *Snapshot) { s.Ledger = []Promise{{Kind: 1, Took: -1}} },
+		"ledger entry 1: told at 2562047h":   func(s *Snapshot) { s.Ledger = []Promise{{Kind: 1}, {Kind: 1, At: math.MaxInt64}} },
 		"example 0: unknown outcome 99":      func(s *Snapshot) { s.Examples = []Example{{Outcome: 99}} },
 		"example 0: attempt -1":              func(s *Snapshot) { s.Examples = []Example{{Attempt: -1}} },
 		"of 2562047h47m16.8547758":           func(s *Snapshot) { s.Examples = []Example{{Took: math.MaxInt64}} },
@@ -106,6 +121,7 @@ func FuzzDecodeSnapshot(f *testing.F) {
 	f.Add(Encode(record("w", 1)))
 	f.Add(Encode(record("w", 2, day(2)...)))
 	f.Add(Encode(record("w", 3, Step{Example: &Example{Why: "no"}}, Mark{Frontier: 1, Skips: []Skip{{Reason: "stopped", Count: 1}}})))
+	f.Add(Encode(record("w", 4, Promise{Kind: CouponPromise, Key: "k", Denied: LimitReached, User: "u", Took: 1}, Promise{Kind: OrderPromise, Known: true, Amount: 9, Subtotal: 10})))
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		s, err := DecodeSnapshot(wire)
 		if err != nil {

@@ -82,40 +82,6 @@ type End struct {
 	Late         bool // see Step
 }
 
-// A PromiseKind is what was promised.
-type PromiseKind uint8
-
-const (
-	CouponPromise PromiseKind = iota + 1
-	OrderPromise
-)
-
-// String returns "coupon" or "order".
-func (k PromiseKind) String() string {
-	switch k {
-	case CouponPromise:
-		return "coupon"
-	case OrderPromise:
-		return "order"
-	}
-	return "promise"
-}
-
-// Promise is an entry of the ledger: what a shopper was promised, or, when
-// Known is false, what it asked for with the answer lost, so that the backend
-// may or may not have done it.
-type Promise struct {
-	Who      `cbor:"-"`
-	Kind     PromiseKind   `json:"kind" cbor:"1,keyasint"`
-	Known    bool          `json:"known" cbor:"2,keyasint,omitempty"`
-	Key      string        `json:"key" cbor:"3,keyasint"` // the idempotency key: carries owner and intent
-	ID       string        `json:"id,omitempty" cbor:"4,keyasint,omitempty"`
-	Coupon   string        `json:"coupon,omitempty" cbor:"5,keyasint,omitempty"` // on an order: the coupon it was told was redeemed
-	Amount   int64         `json:"amount" cbor:"6,keyasint,omitempty"`           // minor units
-	Currency string        `json:"currency,omitempty" cbor:"7,keyasint,omitempty"`
-	At       time.Duration `json:"at_ns" cbor:"8,keyasint"` // plan time of the answer
-}
-
 // Skip says that planned shoppers will never start, and why.
 type Skip struct {
 	Stage  string `json:"stage,omitempty" cbor:"1,keyasint,omitempty"`
@@ -226,19 +192,6 @@ func (f End) Observe(emit func(*Metric, Tags, int64)) {
 	}
 }
 
-// Observe implements Fact.
-func (f Promise) Observe(emit func(*Metric, Tags, int64)) {
-	if !f.Known {
-		return
-	}
-	switch f.Kind {
-	case CouponPromise:
-		emit(Coupons, Tags{Stage: f.Stage}, 1)
-	case OrderPromise:
-		emit(Orders, Tags{Stage: f.Stage}, 1)
-	}
-}
-
 // Observe implements Fact; a mark measures nothing.
 func (f Mark) Observe(func(*Metric, Tags, int64)) {}
 
@@ -253,7 +206,6 @@ var (
 	_ Fact = Launch{}
 	_ Fact = Step{}
 	_ Fact = End{}
-	_ Fact = Promise{}
 	_ Fact = Mark{}
 )
 

@@ -60,7 +60,7 @@ func (r *Recorder) Add(f Fact) {
 			r.lines.at(second(f.At)).Orders++
 		}
 		f.Key, f.ID = clip(f.Key, maxID), clip(f.ID, maxID)
-		f.Coupon, f.Currency = clip(f.Coupon, maxID), clip(f.Currency, maxName)
+		f.Coupon, f.User, f.Currency = clip(f.Coupon, maxID), clip(f.User, maxID), clip(f.Currency, maxName)
 		r.next.Ledger = append(r.next.Ledger, f)
 	case Mark:
 		for _, k := range f.Skips {

@@ -156,7 +156,7 @@ func TestExamplesAreBounded(t *testing.T) {
 func TestHostileAnswers(t *testing.T) {
 	for _, text := range []string{strings.Repeat("订", 1<<20), "\xff\xfe", strings.Repeat("\x80", 1<<20), "a" + strings.Repeat("é", 4<<10)} {
 		s := record("w", 1,
-			Promise{Kind: OrderPromise, Known: true, Key: text, ID: text, Coupon: text, Currency: text},
+			Promise{Kind: OrderPromise, Known: true, Key: text, ID: text, Coupon: text, Currency: text, User: text},
 			Mark{Skips: []Skip{{Reason: text, Count: 1}}},
 			Step{Name: "turn", Example: &Example{Shopper: text, Trace: text, Why: text, Request: text, Response: text}})
 		if _, err := DecodeSnapshot(Encode(s)); err != nil {

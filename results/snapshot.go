@@ -5,8 +5,12 @@ import (
 	"time"
 )
 
-// SnapshotFormat is the version of the wire form; a snapshot of another is refused.
-const SnapshotFormat = 1
+// SnapshotFormat is the version of the wire form. Format 2 came with what the
+// ledger says of denials, users, discounts and times; a snapshot of format 1 is
+// one of format 2 that says nothing of them. Any other is refused.
+const SnapshotFormat = 2
+
+const oldestFormat = 1
 
 // ErrChanged says that a sequence which is stored already came once more, with
 // other bytes. Such a snapshot is refused: one of the two is a lie.

@@ -99,13 +99,14 @@ type Offer struct {
 // A Result is what a step came to.
 type Result struct {
 	Outcome results.Outcome
-	Pending bool   // OK, but no more than taken in: the answer is still to come, and is to be asked for
-	Expired bool   // not OK: the login is over
-	Status  int    // of HTTP; 0 if there was none, or it was a success
-	Why     string // what the rule saw, in a few words; for people
-	Unsent  bool   // not a byte of the request left, whatever was sent to prepare it
-	More    bool   // what was sent was preparation, such as opening a session: the step goes on with another request
-	Own     bool   // it failed for want of this machine's own ports, files or memory
+	Pending bool           // OK, but no more than taken in: the answer is still to come, and is to be asked for
+	Expired bool           // not OK: the login is over
+	Status  int            // of HTTP; 0 if there was none, or it was a success
+	Why     string         // what the rule saw, in a few words; for people
+	Denied  results.Denial // rejected: which no it was, where a claim was told
+	Unsent  bool           // not a byte of the request left, whatever was sent to prepare it
+	More    bool           // what was sent was preparation, such as opening a session: the step goes on with another request
+	Own     bool           // it failed for want of this machine's own ports, files or memory
 
 	Start          time.Time // just before dialling or sending
 	FirstChunk     time.Time // first chunk of any kind; zero if none came
@@ -126,6 +127,7 @@ type Result struct {
 	Order      string        // complete: the order's id; read: if it stands already
 	Redeemed   string        // update, complete: the code that stands as applied
 	Amount     int64         // create, update, complete: the total, minor units
+	Subtotal   int64         // of it, before its discounts; 0: nothing was told of them
 	Currency   string        // of the amount, ISO 4217 in capitals; empty: no total was told
 }
 

@@ -86,7 +86,7 @@ type Shopper struct {
 	opened   int         // connections, for the step that is running
 	before   []string    // secrets that it had taken before this step, for evidence to hide
 	answered bool        // its first turn was answered
-	promised promised
+	told     told
 	late     bool // the fleet made it so
 	held     bool // and no fact has said so yet
 }

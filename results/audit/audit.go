@@ -56,7 +56,7 @@ func Orders(ledger iter.Seq2[results.Promise, error], books iter.Seq2[Order, err
 		if err != nil {
 			return nil, fmt.Errorf("read the ledger: %w", err)
 		}
-		if p.Kind == results.OrderPromise {
+		if p.Kind == results.OrderPromise && p.Denied == results.NotDenied {
 			a.promise(p)
 		}
 	}

@@ -98,7 +98,7 @@ func answersOf(e scenarios.Endpoint) []exchange {
 
 // What the next step, the evidence and the money need.
 func TestGivesACP(t *testing.T) {
-	session := scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Amount: 500, Currency: "CNY"}
+	session := scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Amount: 500, Subtotal: 3000, Currency: "CNY"}
 	updated, ordered := session, session
 	updated.Redeemed = `CARD"1`
 	ordered.Redeemed, ordered.Order = `CARD"1`, "ord_1"

@@ -165,10 +165,10 @@ func TestGives(t *testing.T) {
 		body string
 		want scenarios.Result
 	}{
-		{scenarios.Create, session("incomplete", ""), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Amount: 500, Currency: "CNY"}},
-		{scenarios.Update, session("ready_for_complete", applies), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Redeemed: `CARD"1`, Amount: 500, Currency: "CNY"}},
-		{scenarios.Complete, session("completed", order+applies), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Redeemed: `CARD"1`, Order: "ord_1", Amount: 500, Currency: "CNY"}},
-		{scenarios.Complete, session("completed", order), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Order: "ord_1", Amount: 500, Currency: "CNY"}},
+		{scenarios.Create, session("incomplete", ""), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Amount: 500, Subtotal: 3000, Currency: "CNY"}},
+		{scenarios.Update, session("ready_for_complete", applies), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Redeemed: `CARD"1`, Amount: 500, Subtotal: 3000, Currency: "CNY"}},
+		{scenarios.Complete, session("completed", order+applies), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Redeemed: `CARD"1`, Order: "ord_1", Amount: 500, Subtotal: 3000, Currency: "CNY"}},
+		{scenarios.Complete, session("completed", order), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Order: "ord_1", Amount: 500, Subtotal: 3000, Currency: "CNY"}},
 		{scenarios.Complete, strings.Replace(session("completed", order), ":500}", ":5.5}", 1), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Order: "ord_1", Why: "completed, without a total in a currency"}},
 	} {
 		if r := classify(ucp{}, step(test.kind), 200, []byte(test.body)); !reflect.DeepEqual(r, test.want) {
@@ -224,7 +224,7 @@ func TestPoll(t *testing.T) {
 			want scenarios.Result
 		}{
 			{at(busy, ""), scenarios.Result{Outcome: results.OK, Pending: true, Session: "cs/1 %"}},
-			{at("completed", paid), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Order: "ord_1", Amount: 500, Currency: "CNY"}},
+			{at("completed", paid), scenarios.Result{Outcome: results.OK, Session: "cs/1 %", Order: "ord_1", Amount: 500, Subtotal: 3000, Currency: "CNY"}},
 			{at(open, ""), scenarios.Result{Outcome: results.Rejected, Session: "cs/1 %", Why: "the checkout is " + open}},
 		} {
 			var request string

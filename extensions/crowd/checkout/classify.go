@@ -215,6 +215,7 @@ func priced(r *scenarios.Result, answer gjson.Result) bool {
 		return false
 	}
 	r.Amount, r.Currency = amount, strings.ToUpper(currency)
+	r.Subtotal = amount + discounts(answer)
 	return true
 }
 
@@ -245,6 +246,21 @@ func total(answer gjson.Result) (amount int64, ok bool) {
 		return false
 	})
 	return amount, ok
+}
+
+// discounts returns what the entries that are discounts take off. Some versions
+// write it as a negative amount; others have no such entry where there is none.
+func discounts(answer gjson.Result) (off int64) {
+	answer.Get("totals").ForEach(func(_, t gjson.Result) bool {
+		if kind := t.Get("type").Str; kind != "discount" && kind != "items_discount" {
+			return true
+		}
+		if n := t.Get("amount"); n.Type == gjson.Number && n.Num == math.Trunc(n.Num) && math.Abs(n.Num) < 1<<53 {
+			off += int64(math.Abs(n.Num))
+		}
+		return true
+	})
+	return off
 }
 
 func malformed(why string) scenarios.Result {

@@ -23,7 +23,7 @@ func classify(status int, body []byte) scenarios.Result {
 		if message := gjson.GetBytes(body, "message").String(); message != "" {
 			why += ": " + message
 		}
-		return scenarios.Result{Outcome: meaning(code.String()), Why: wire.Clip(why)}
+		return scenarios.Result{Outcome: meaning(code.String()), Denied: denial(code.String()), Why: wire.Clip(why)}
 	}
 	if status < 200 || status > 299 {
 		o := byStatus(status)
@@ -61,6 +61,20 @@ func meaning(code string) results.Outcome {
 		return results.Unavailable
 	}
 	return results.Unclassified
+}
+
+// denial says which no an error code is, if it is one that the books can be
+// asked about.
+func denial(code string) results.Denial {
+	switch code {
+	case "RULE_LIMIT":
+		return results.LimitReached
+	case "NOT_ENOUGH":
+		return results.SoldOut
+	case "REQUEST_BLOCKED": // the stock is paused, or stopped for good
+		return results.Paused
+	}
+	return results.NotDenied
 }
 
 // byStatus is for an answer that has nothing but its status.

@@ -72,6 +72,10 @@ func TestOutcomes(t *testing.T) {
 			if r.Outcome != test.want || !strings.Contains(r.Why, test.why) || (r.Why == "") != (test.want == results.OK) {
 				t.Errorf("%v, %q; want %v, %q", r.Outcome, r.Why, test.want, test.why)
 			}
+			denied := map[string]results.Denial{"sold out": results.SoldOut, "had enough": results.LimitReached, "no in a 200": results.SoldOut}[test.name]
+			if r.Denied != denied {
+				t.Errorf("denied %v, want %v", r.Denied, denied)
+			}
 			if (r.Coupon == "98674556") != (test.want == results.OK) {
 				t.Errorf("coupon %q", r.Coupon)
 			}
