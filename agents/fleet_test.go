@@ -81,6 +81,7 @@ type child struct {
 	lease  link.Lease
 	until  time.Duration
 	lapsed bool
+	since  scenarios.Mark // of the lapse
 	roster *crowd.Roster
 	inside []crowd.Due
 }
@@ -180,12 +181,15 @@ func (c *child) move() {
 	dead := scenarios.Boottime() > c.until
 	switch {
 	case dead:
+		if !c.lapsed {
+			c.since = c.until - c.lease.Zero
+		}
 		c.lapsed = true
 	case c.lease.Stop == scenarios.Drain || c.lease.Stop == scenarios.Cut:
 		c.roster.Abandon(c.lease.Why)
 	case c.lapsed:
 		c.lapsed = false
-		c.roster.Resume(now)
+		c.roster.Resume(c.since, now)
 		c.recorder.Add(c.roster.Mark())
 	}
 	for !dead && c.lease.Stop == scenarios.Go {
@@ -194,7 +198,7 @@ func (c *child) move() {
 			break
 		}
 		s := c.plan.Shopper(d.ID)
-		c.recorder.Add(results.Launch{Who: who(s), At: d.At, Hash: s.Hash(), Hole: d.Hole})
+		c.recorder.Add(results.Launch{Who: who(s), At: d.At, Hash: s.Hash(), Hole: d.Hole, Grant: d.Grant, Again: d.Attempt > 0})
 		c.inside = append(c.inside, d)
 	}
 	c.recorder.Add(c.roster.Mark())

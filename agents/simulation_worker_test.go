@@ -39,7 +39,8 @@ type simWorker struct {
 	stop      scenarios.Stop
 	why       string
 	held      bool
-	fired     bool // it had a lease once
+	lapsed    time.Duration // when the lease ran out last
+	fired     bool          // it had a lease once
 	inside    []stay
 	childLate []func() // what came while the child was frozen
 	finished  bool
@@ -291,12 +292,12 @@ func (n *simWorker) dispatch() {
 	switch {
 	case lapsed:
 		if !n.held {
-			n.held = true
+			n.held, n.lapsed = true, n.deadline
 			n.leave(func(stay) bool { return true })
 		}
 	case n.held:
 		if n.held = false; n.fired && n.started {
-			n.roster.Resume(at)
+			n.roster.Resume(n.lapsed-n.zero, at)
 		}
 		n.fired = true
 	}
@@ -336,7 +337,7 @@ func (n *simWorker) launch(d crowd.Due, now time.Duration) {
 	if end, ok := w.lead.ended[n.id]; ok {
 		w.broken("%s launches shopper %v, its end is on disk since %v", n.id, d.ID, end)
 	}
-	n.recorder.Add(results.Launch{Who: who(s), At: d.At, Hash: s.Hash(), Hole: d.Hole})
+	n.recorder.Add(results.Launch{Who: who(s), At: d.At, Hash: s.Hash(), Hole: d.Hole, Grant: d.Grant, Again: d.Attempt > 0})
 	n.inside = append(n.inside, stay{d.ID, now + w.between(50*time.Millisecond, 2500*time.Millisecond), d.Hole > 0})
 }
 

@@ -41,6 +41,8 @@ func (s *Snapshot) check() error {
 		first("example", s.Examples, Example.check),
 		first("applied grant", s.Applied, Applied.check),
 		first("hole", s.Holes, Hole.check),
+		first("takeover", s.Takeovers, Takeover.check),
+		first("lapse", s.Lapses, Lapse.check),
 	)
 }
 
@@ -124,6 +126,20 @@ func (a Applied) check() error {
 func (h Hole) check() error {
 	if h.ID == 0 || !planTime(h.From) || !planTime(h.To) || h.From > h.To {
 		return fmt.Errorf("impossible: %d from %v to %v", h.ID, h.From, h.To)
+	}
+	return nil
+}
+
+func (t Takeover) check() error {
+	if max(t.Late, t.Again, t.Never) > maxCount {
+		return fmt.Errorf("grant %d counts more than %d", t.Grant, uint64(maxCount))
+	}
+	return nil
+}
+
+func (l Lapse) check() error {
+	if !planTime(l.From) || !planTime(l.To) || l.From > l.To {
+		return fmt.Errorf("impossible: from %v to %v", l.From, l.To)
 	}
 	return nil
 }

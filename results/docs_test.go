@@ -153,6 +153,7 @@ func measured(t *testing.T) *results.Run {
 	if _, err := m.Add(r.Cut(1, time.Second, results.Health{})); err != nil {
 		t.Fatal(err)
 	}
+	m.Worker("w", results.WorkerNote{Name: "w", Fate: "killed"})
 	m.Stop("for this test")
 	return m.Run()
 }

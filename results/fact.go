@@ -40,6 +40,10 @@ type Launch struct {
 	At   time.Duration // the intended arrival, plan time
 	Hash Sum128        // of what makes this shopper: summed, the load fingerprint
 	Hole uint64        // of a shopper whom the fleet made late: the hole that this launch fills; else 0
+
+	// Of a shopper with a hole or another attempt: see Takeover.
+	Grant uint64
+	Again bool // an owner before this one may have launched it too
 }
 
 // Step says that one request of a journey ended, whatever came of it.
@@ -100,6 +104,11 @@ type Mark struct {
 	Grant    uint64    // version of the spans that are in force
 	Applied  []Applied // the versions that came into force since the last mark
 	Holes    []Hole    // all there are
+	Lapses   []Lapse   // that ended since the last mark
+
+	// Takeovers says of the skips for what they came too late; launches tell the
+	// rest.
+	Takeovers []Takeover
 }
 
 // Applied says that spans came into force.

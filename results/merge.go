@@ -13,6 +13,7 @@ const (
 	maxSeries  = 1 << 14
 	maxSeconds = 1 << 19 // six days
 	maxSkips   = 1 << 12 // stages × reasons
+	maxMoves   = 1 << 18 // takeovers, lapses, and versions of spans
 )
 
 // A Merger folds the snapshots of all workers into a Run. The order in which
@@ -28,6 +29,7 @@ type Merger struct {
 	load    Sum128
 	cut     time.Duration
 	stopped string
+	moves   int // what fleets keep of changes: see maxMoves
 }
 
 // tally is what the snapshots of one worker add up to.
@@ -36,6 +38,8 @@ type tally struct {
 	through uint64          // every sequence up to here was seen
 	beyond  map[uint64]bool // and these, after a gap
 	last    uint64          // the highest of them
+	note    WorkerNote
+	moves
 }
 
 // Acceptance says what became of a snapshot.
@@ -45,13 +49,6 @@ const (
 	Accepted  Acceptance = iota + 1
 	Duplicate            // already seen, by (Worker, Seq): nothing changed
 )
-
-// WorkerNote is what only the coordinator knows of a worker.
-type WorkerNote struct {
-	Name  string // as people say it: worker-1
-	Slots int
-	Fate  string // how it ended, in words; empty while it lives
-}
 
 // NewMerger returns a merger for the run that about describes.
 func NewMerger(about About) *Merger {
@@ -84,6 +81,7 @@ func (m *Merger) Add(s Snapshot) (Acceptance, error) {
 	w.Ended += s.Ended
 	w.CPU, w.RSS = max(w.CPU, s.Health.CPU), max(w.RSS, s.Health.RSS)
 	w.Finished = w.Finished || s.Final
+	m.moves += w.moved(&s)
 
 	for _, from := range s.Series {
 		to := m.table.cell(MetricByName(from.Metric), from.Tags)
@@ -128,6 +126,8 @@ func (m *Merger) admit(s *Snapshot) error {
 		return fmt.Errorf("the run would have %d seconds: at most %d", seconds, maxSeconds)
 	case len(m.skips)+len(s.Skips) > maxSkips:
 		return fmt.Errorf("the run would have more than %d reasons why shoppers never start", maxSkips)
+	case m.moves+len(s.Takeovers)+len(s.Lapses) >= maxMoves:
+		return fmt.Errorf("the run would have more than %d changes of its fleet", maxMoves)
 	}
 	return nil
 }
@@ -154,13 +154,13 @@ func (w *tally) missing() uint64 { return w.last - w.through - uint64(len(w.beyo
 // orphaned and no longer in flight.
 func (m *Merger) Worker(id string, n WorkerNote) {
 	w := m.worker(id)
-	w.Name, w.Slots, w.Fate = n.Name, n.Slots, n.Fate
+	w.Name, w.Slots, w.Fate, w.note = n.Name, n.Slots, n.Fate, n
 }
 
 func (m *Merger) worker(id string) *tally {
 	w := m.workers[id]
 	if w == nil {
-		w = &tally{Worker: Worker{ID: id, Name: fmt.Sprintf("%.12s", id)}, beyond: map[uint64]bool{}}
+		w = &tally{Worker: Worker{ID: id, Name: fmt.Sprintf("%.12s", id)}, beyond: map[uint64]bool{}, moves: newMoves()}
 		m.workers[id] = w
 	}
 	return w
@@ -206,6 +206,7 @@ func (m *Merger) Run() *Run {
 	}
 	slices.Sort(r.Warnings)
 	r.Examples = m.proof.shown()
+	r.Changes = m.changes()
 	return r
 }
 

@@ -17,6 +17,7 @@ type Recorder struct {
 	lines  timeline
 	skips  skips
 	proof  evidence
+	takes  takeovers
 	next   Snapshot // what is not kept in the fields above
 }
 
@@ -28,6 +29,7 @@ func NewRecorder(worker string) *Recorder {
 		lines:  timeline{},
 		skips:  skips{},
 		proof:  evidence{},
+		takes:  takeovers{},
 	}
 	r.emit = r.table.observe
 	return r
@@ -41,6 +43,12 @@ func (r *Recorder) Add(f Fact) {
 	case Launch:
 		r.next.Launched++
 		r.pass(f) // a cut may come before the next mark
+		if f.Hole > 0 {
+			r.takes.of(f.Grant).Late++
+		}
+		if f.Again {
+			r.takes.of(f.Grant).Again++
+		}
 		r.next.Sum = r.next.Sum.Add(f.Hash)
 		r.lines.at(second(f.At)).Launched++
 	case Step:
@@ -48,6 +56,9 @@ func (r *Recorder) Add(f Fact) {
 		s.Requests++
 		if f.Outcome != OK {
 			s.Failed++
+		}
+		if f.Held {
+			r.takes.of(0).Late++
 		}
 		if f.Example != nil {
 			r.example(*f.Example)
@@ -67,6 +78,10 @@ func (r *Recorder) Add(f Fact) {
 			k.Reason = clip(k.Reason, maxName)
 			r.skips.add(k)
 		}
+		for _, t := range f.Takeovers {
+			r.takes.of(t.Grant).Never += t.Never
+		}
+		r.next.Lapses = append(r.next.Lapses, f.Lapses...)
 		r.next.Frontier = max(r.next.Frontier, f.Frontier)
 		r.next.Grant, r.next.Holes = f.Grant, slices.Clone(f.Holes)
 		r.next.Applied = append(r.next.Applied, f.Applied...)
@@ -107,11 +122,13 @@ func (r *Recorder) Cut(seq uint64, at time.Duration, h Health) Snapshot {
 	if len(r.proof) > 0 {
 		s.Examples = r.proof.shown()
 	}
+	s.Takeovers = r.takes.sorted()
 
 	r.table.reset()
 	clear(r.lines)
 	clear(r.skips)
 	clear(r.proof)
+	clear(r.takes)
 	r.next = Snapshot{Frontier: s.Frontier, Grant: s.Grant, Holes: slices.Clone(s.Holes)}
 	return s
 }

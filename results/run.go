@@ -91,6 +91,7 @@ type Run struct {
 	Series   []Series      `json:"-"` // merged; sorted by metric and tags
 	Seconds  []Second      `json:"seconds"`
 	Workers  []Worker      `json:"workers"`
+	Changes  []Change      `json:"changes"` // in the order in which they began
 	Examples []Example     `json:"examples"`
 	Stopped  string        `json:"stopped,omitempty"` // why load ended before its plan did
 	Cut      time.Duration `json:"cut_ns"`            // plan time of the newest snapshot

@@ -41,6 +41,9 @@ type Snapshot struct {
 	Grant   uint64    `cbor:"16,keyasint,omitempty"` // see Mark
 	Applied []Applied `cbor:"17,keyasint,omitempty"` // since the last cut
 	Holes   []Hole    `cbor:"18,keyasint,omitempty"`
+
+	Takeovers []Takeover `cbor:"19,keyasint,omitempty"` // since the last cut, by grant
+	Lapses    []Lapse    `cbor:"20,keyasint,omitempty"` // that ended since the last cut
 }
 
 // A Delivery is a snapshot as its worker sent it, to be kept as it is.

@@ -1,8 +1,10 @@
 package coordinator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -61,6 +63,7 @@ type Machine struct {
 	order   []string         // ids by first exchange: the same events give the same actions
 	free    []scenarios.Span // nobody's
 	lost    []loss           // never to be started
+	moving  []string         // workers whose slots are among the free ones, because they went
 
 	dirty bool     // something that must be saved before anything follows from it
 	poke  []string // whom to tell that there is news
@@ -171,8 +174,16 @@ func (m *Machine) absorb(n *node, p Exchanged, at time.Duration) []Action {
 		return m.close(n, at)
 	case first || leaves:
 		m.dirty = true
+		if now := at - m.zero; m.started && leaves {
+			n.Leave, n.Had = max(now, 1), n.slots(m.End)
+		} else if m.started && now > 0 {
+			n.Joined = now
+		}
 		return append([]Action{m.note(n)}, m.balance(at)...)
 	case released:
+		if n.Leaving {
+			m.moving = append(m.moving, n.id)
+		}
 		return m.balance(at)
 	}
 	return nil
@@ -232,15 +243,33 @@ func (m *Machine) lose(n *node, fate string, at time.Duration) []Action {
 // Its end is on disk before anything follows from it. What it launched and did
 // not end is orphaned: the run sees that from its fate.
 func (m *Machine) close(n *node, at time.Duration) []Action {
-	note := m.note(n)
+	n.Had = max(n.Had, n.slots(m.End))
 	n.closed, m.dirty = true, true
-	m.free = append(m.free, m.pieces(n, at)...)
-	return append([]Action{note}, m.balance(at)...)
+	pieces := m.pieces(n, at)
+	m.free = append(m.free, pieces...)
+	if m.started && (n.Fate != "" || n.Leaving) {
+		n.Leave = cmp.Or(n.Leave, max(at-m.zero, 1))
+		if len(pieces) > 0 {
+			m.moving = append(m.moving, n.id)
+		} else {
+			n.Passed = cmp.Or(n.Passed, n.Leave)
+		}
+	}
+	handed := m.balance(at)
+	n.noted = true
+	return append([]Action{m.note(n)}, handed...)
 }
 
 // note says what is known of a worker.
 func (m *Machine) note(n *node) Action {
-	return Note{n.id, results.WorkerNote{Name: n.name, Fate: n.Fate, Slots: n.slots(m.End)}}
+	note := results.WorkerNote{
+		Name: n.name, Fate: n.Fate, Slots: n.slots(m.End),
+		Joined: n.Joined, Full: n.Full, FullFrom: n.FullFrom, Gone: n.Leave, Heirs: maps.Clone(n.Heirs), Passed: n.Passed,
+	}
+	if n.closed {
+		note.Slots = n.Had
+	}
+	return Note{n.id, note}
 }
 
 // settle moves the run on when its state allows.

@@ -25,6 +25,7 @@ type table struct {
 	told    map[string]uint64
 	leaving map[string]bool
 	done    []string
+	notes   map[string]results.WorkerNote
 	last    *Answer
 	over    bool
 	err     error
@@ -34,7 +35,7 @@ const planEnd = 10 * time.Second
 
 func newTable(t *testing.T, workers int) *table {
 	now := 1000 * time.Second
-	return &table{t: t, now: now, told: map[string]uint64{}, leaving: map[string]bool{}, machine: NewMachine(Rules{
+	return &table{t: t, now: now, told: map[string]uint64{}, leaving: map[string]bool{}, notes: map[string]results.WorkerNote{}, machine: NewMachine(Rules{
 		Workers: workers, Wait: 20 * time.Second, StartDelay: 1500 * time.Millisecond,
 		Notice: 2 * time.Second, Lease: 5 * time.Second, Patience: 8 * time.Second, Tail: 30 * time.Second, End: planEnd,
 	}, now)}
@@ -65,6 +66,7 @@ func (b *table) do(actions []Action) {
 		case Merge:
 			b.note("merge %s", a.ID)
 		case Note:
+			b.notes[a.ID] = a.Note
 			if a.Note.Fate != "" {
 				b.note("%s: %s", a.ID, a.Note.Fate)
 			}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -29,6 +30,18 @@ type record struct {
 	Grant    uint64         `cbor:"8,keyasint"`            // version of the spans that its child has in force
 	Holes    []results.Hole `cbor:"9,keyasint,omitempty"`  // see results.Hole
 	Leaving  bool           `cbor:"10,keyasint,omitempty"` // it asked to go
+	passage
+}
+
+// passage is how a worker came and went, for the report: see results.WorkerNote.
+type passage struct {
+	Joined   scenarios.Mark    `cbor:"11,keyasint,omitempty"`
+	Full     uint64            `cbor:"12,keyasint,omitempty"`
+	FullFrom scenarios.Mark    `cbor:"13,keyasint,omitempty"`
+	Leave    scenarios.Mark    `cbor:"14,keyasint,omitempty"` // it asked to go, or was ended
+	Heirs    map[string]uint64 `cbor:"15,keyasint,omitempty"`
+	Passed   scenarios.Mark    `cbor:"16,keyasint,omitempty"`
+	Had      int               `cbor:"17,keyasint,omitempty"` // slots when it went
 }
 
 // node is one worker.
@@ -43,6 +56,7 @@ type node struct {
 	deadline time.Duration    // its lease runs out
 	pending  *Exchanged       // asked to be committed
 	closed   bool             // nothing more is expected of it
+	noted    bool             // its end is
 }
 
 // release is the end of a slot that was taken from its owner. It is nobody's
@@ -159,7 +173,9 @@ func (m *Machine) Leases() Leases {
 		Workers: make(map[string]tenure, len(m.nodes)), Order: m.order, Free: m.free, Lost: m.lost,
 	}
 	for id, n := range m.nodes {
-		f.Workers[id] = tenure{n.name, n.capacity, n.closed, n.version, n.spans, slices.Clone(n.releases), n.record}
+		record := n.record
+		record.Heirs = maps.Clone(n.Heirs)
+		f.Workers[id] = tenure{n.name, n.capacity, n.closed, n.version, n.spans, slices.Clone(n.releases), record}
 	}
 	return f
 }

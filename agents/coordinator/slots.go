@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -45,8 +46,41 @@ func (m *Machine) balance(at time.Duration) []Action {
 	for _, n := range m.ready() {
 		m.give(n, free[n.id])
 	}
-	return nil
+	return m.handed(free)
 }
+
+// handed notes who got the slots of those that went, and who has its share now.
+func (m *Machine) handed(free map[string][]scenarios.Span) (notes []Action) {
+	for _, id := range m.moving {
+		n := m.nodes[id]
+		for heir, spans := range free {
+			if n.Heirs == nil {
+				n.Heirs = make(map[string]uint64)
+			}
+			n.Heirs[heir] = m.nodes[heir].version
+			n.Passed = max(n.Passed, slices.MinFunc(spans, byFrom).From)
+		}
+		if n.noted {
+			notes = append(notes, m.note(n))
+		}
+	}
+	m.moving = nil
+	for _, n := range m.ready() {
+		if n.Joined > 0 && n.Full == 0 && len(n.spans) > 0 && !m.awaits(n.id) {
+			n.Full, n.FullFrom = n.version, slices.MaxFunc(n.spans, byFrom).From
+		}
+	}
+	return notes
+}
+
+// awaits says that slots are on their way to a worker.
+func (m *Machine) awaits(id string) bool {
+	return slices.ContainsFunc(m.present(), func(n *node) bool {
+		return slices.ContainsFunc(n.releases, func(r release) bool { return r.Heir == id })
+	})
+}
+
+func byFrom(a, b scenarios.Span) int { return cmp.Compare(a.From, b.From) }
 
 // owners returns who has the end of each slot, or will have it.
 func (m *Machine) owners() []string {

@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -36,6 +37,40 @@ func (b *table) holders() map[string]int {
 		}
 	}
 	return count
+}
+
+// What the report tells of who came and went: who carried on, from when.
+func TestPassages(t *testing.T) {
+	const s = time.Second
+	check := func(b *table, id string, want results.WorkerNote) {
+		t.Helper()
+		want.Name = id
+		if got := b.notes[id]; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is noted as %+v, want %+v", id, got, want)
+		}
+	}
+	b := begun(t, "a", "b")
+	b.beat(2*s, Facts{Frontier: 2 * s, Launched: 5, Ended: 3}, "a", "b")
+	b.beat(6*s, Facts{Frontier: 6 * s}, "a")
+	check(b, "b", results.WorkerNote{Fate: "lost: nothing heard for 5.2 s", Slots: 2048, Gone: 6700 * time.Millisecond,
+		Heirs: map[string]uint64{"a": 2}, Passed: 2 * s})
+
+	b = begun(t, "a", "b")
+	b.beat(2*s, Facts{}, "a", "b")
+	b.put("c", 1, Facts{}) // at 1.5 s
+	b.beat(2*s, Facts{Frontier: 2 * s}, "a", "b", "c")
+	check(b, "c", results.WorkerNote{Slots: 1365, Joined: 1500 * time.Millisecond, Full: 2, FullFrom: 3500 * time.Millisecond})
+
+	b = begun(t, "a", "b")
+	b.beat(2*s, Facts{}, "a", "b")
+	b.leaving["b"] = true
+	b.beat(4*s, Facts{Frontier: 5 * s}, "a", "b")
+	b.put("b", 0, Facts{Final: true})
+	check(b, "b", results.WorkerNote{Slots: 2048, Gone: 2500 * time.Millisecond, Heirs: map[string]uint64{"a": 2}, Passed: 5 * s})
+
+	b = begun(t, "a")
+	b.pass(6 * s) // nobody is left
+	check(b, "a", results.WorkerNote{Fate: "lost: nothing heard for 5.2 s", Slots: 4096, Gone: 3700 * time.Millisecond})
 }
 
 func TestTakeover(t *testing.T) {

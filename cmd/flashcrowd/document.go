@@ -45,7 +45,7 @@ func documentOf(path string) (report.Document, error) {
 func document(kept *store.Store, run *results.Run, v verdict.Verdict, books *results.Audit) report.Document {
 	dir := filepath.Dir(kept.Path())
 	a := advice{run: run, verdict: v, dir: dir, args: kept.Header().Args}
-	return report.Document{Run: run, Verdict: v, Audit: books, Files: filesOf(dir, run), Next: a.next(), Replay: a.replay()}
+	return report.Document{Run: run, Verdict: v, Audit: books, Files: filesOf(dir, run), Next: a.next(), Again: a.again(), Replay: a.replay()}
 }
 
 // printText prints a report for people.
@@ -59,13 +59,17 @@ func rulesOf(p *scenarios.Plan) verdict.Rules {
 	return verdict.Rules{Thresholds: p.Campaign.Thresholds, Validity: p.Campaign.Validity}
 }
 
+// partsLog is what workers and storefront said, where they are processes of
+// flashcrowd run.
+const partsLog = "parts.log"
+
 // filesOf lists what a run left in its folder, as far as it is there and holds
 // anything. What k6 said is listed of workers that were lost.
 func filesOf(dir string, run *results.Run) []report.File {
 	all := []report.File{
 		{Path: store.FileName, What: "the run: snapshots, ledger, verdict (SQLite)"},
 		{Path: "books.db", What: "the storefront's books (SQLite)"},
-		{Path: "parts.log", What: "what workers and storefront said"},
+		{Path: partsLog, What: "what workers and storefront said"},
 	}
 	for _, w := range run.Workers {
 		if lost(w) {
@@ -111,6 +115,9 @@ func (a advice) next() []string {
 				next = append(next, "tail "+quoted(f.Path)+"  # why "+a.run.Workers[i].Name+" was lost")
 			}
 		}
+		if a.verdict.Outcome == verdict.Invalid && len(a.args) > 0 {
+			next = append(next, a.again()+"  # once more: "+a.run.Workers[i].Name+" was lost")
+		}
 		return next
 	}
 	switch scale, demand := a.run.Factors.Scale, a.run.Factors.Demand; {
@@ -123,6 +130,22 @@ func (a advice) next() []string {
 		next = append(next, a.command("run", "demand", factorFlag(demand*2))+"  # twice the crowd")
 	}
 	return next
+}
+
+// again is the command that runs the same once more.
+func (a advice) again() string {
+	if len(a.args) == 0 {
+		return ""
+	}
+	verb := "run"
+	if _, err := os.Stat(filepath.Join(a.dir, partsLog)); err != nil {
+		verb = "coordinator" // its workers were no processes of this machine's own
+	}
+	words := []string{"flashcrowd", verb}
+	for _, arg := range a.args {
+		words = append(words, quoted(arg))
+	}
+	return strings.Join(words, " ")
 }
 
 // replay is the command that walks the shopper of the report's example.

@@ -94,7 +94,7 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	if err != nil {
 		return err
 	}
-	logs, err := os.Create(filepath.Join(dir, "parts.log"))
+	logs, err := os.Create(filepath.Join(dir, partsLog))
 	if err != nil {
 		return fmt.Errorf("keep the run: %w", err)
 	}

@@ -74,6 +74,7 @@ type Engine struct {
 	cease    context.CancelFunc
 	resumed  time.Duration // when fire was resumed last
 	held     bool          // the lease ran out, or has not come
+	lapsed   time.Duration // when it ran out last
 	ending   bool          // nothing is sent any more
 }
 
@@ -255,7 +256,7 @@ func (e *Engine) mayFire() bool {
 func (e *Engine) hold(lapsed bool) {
 	switch {
 	case lapsed && !e.held:
-		e.held = true
+		e.held, e.lapsed = true, min(e.Boot(), e.lease.Deadline)
 		e.cease()
 		for s := range e.running {
 			s.cancel()
@@ -275,7 +276,7 @@ func (e *Engine) hold(lapsed bool) {
 func (e *Engine) resume() {
 	now := e.Boot()
 	e.resumed = now
-	e.roster.Resume(now - e.lease.Clock.Zero)
+	e.roster.Resume(e.lapsed-e.lease.Clock.Zero, now-e.lease.Clock.Zero)
 	var late []*Shopper
 	for len(e.thinking) > 0 && e.thinking[0].due < now {
 		late = append(late, heap.Pop(&e.thinking).(*Shopper))

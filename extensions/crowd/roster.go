@@ -40,6 +40,8 @@ type Roster struct {
 	holes    uint64 // IDs given out
 	skips    []results.Skip
 	applied  []results.Applied
+	lapses   []results.Lapse
+	missed   []results.Takeover
 	news     bool // something that a mark must tell before the next launch
 }
 
@@ -50,6 +52,7 @@ type queue struct {
 	grant uint64
 	due   []uint32       // number × slots + slot, as plans number the crowd
 	hole  results.Hole   // ID 0: none, its shoppers are launched on time
+	cause uint64         // of a hole: the grant that came too late for it, 0 for the owner's own lapse
 	tries []uint8        // of a hole: the attempts of its shoppers, who stay its holder's when their slot moves
 	start scenarios.Mark // a hole's first launch
 	every time.Duration  // and from each to the next
@@ -63,6 +66,7 @@ type Due struct {
 	When    scenarios.Mark // the intended moment: its arrival, unless it is late
 	Attempt int
 	Hole    uint64 // not 0: the fleet made it late
+	Grant   uint64 // see results.Takeover
 }
 
 // NewRoster returns an empty roster. Lease is the length of a lease.
@@ -138,19 +142,20 @@ func (r *Roster) Take(d Drawn, now scenarios.Mark) {
 	}
 	for _, q := range d.queues {
 		r.queues = append(r.queues, q)
-		r.split(q, r.frontier, now)
+		r.split(q, q.grant, r.frontier, now)
 	}
 }
 
-// Resume goes on after a time in which nothing could be launched: what was due
-// in it is late.
-func (r *Roster) Resume(now scenarios.Mark) {
+// Resume goes on after a time, since some moment, in which nothing could be
+// launched: what was due in it is late.
+func (r *Roster) Resume(since, now scenarios.Mark) {
+	r.lapses = append(r.lapses, results.Lapse{From: min(since, now), To: now})
 	r.frontier = max(r.frontier, now+1)
 	r.news = true
 	for _, q := range slices.Clone(r.queues) {
 		q.some = false
 		if q.hole.ID == 0 {
-			r.split(q, r.frontier, now)
+			r.split(q, 0, r.frontier, now)
 			continue
 		}
 		r.spread(q, now)
@@ -158,13 +163,13 @@ func (r *Roster) Resume(now scenarios.Mark) {
 }
 
 // split makes a hole of what q holds from before a moment.
-func (r *Roster) split(q *queue, before, now scenarios.Mark) {
+func (r *Roster) split(q *queue, cause uint64, before, now scenarios.Mark) {
 	n := sort.Search(len(q.due), func(i int) bool { return r.at(q.due[i]) >= before })
 	if n == 0 {
 		return
 	}
 	r.holes++
-	late := &queue{grant: q.grant, hole: results.Hole{ID: r.holes, Grant: q.grant, To: before}}
+	late := &queue{grant: q.grant, cause: cause, hole: results.Hole{ID: r.holes, Grant: q.grant, To: before}}
 	for _, g := range q.due[:n] {
 		if s, ok := r.span(g, q.grant); ok {
 			late.due, late.tries = append(late.due, g), append(late.tries, s.Attempt)
@@ -184,6 +189,9 @@ func (r *Roster) spread(q *queue, now scenarios.Mark) {
 	old := sort.Search(len(q.due), func(i int) bool { return r.at(q.due[i]) >= now-2*r.lease })
 	for _, g := range q.due[:old] {
 		r.skip(g, reasonOld)
+	}
+	if old > 0 {
+		r.missed = append(r.missed, results.Takeover{Grant: q.cause, Never: uint64(old)})
 	}
 	q.due, q.tries = q.due[old:], q.tries[old:]
 	q.start, q.every = now, r.lease/time.Duration(max(len(q.due), 1))
@@ -243,7 +251,10 @@ func (r *Roster) peek(q *queue) bool {
 			continue
 		}
 		id := identity(g)
-		q.head = Due{Arrival: scenarios.Arrival{ID: id, At: r.plan.At(id)}, Attempt: int(attempt), Hole: q.hole.ID}
+		q.head = Due{Arrival: scenarios.Arrival{ID: id, At: r.plan.At(id)}, Attempt: int(attempt), Hole: q.hole.ID, Grant: q.grant}
+		if q.hole.ID > 0 {
+			q.head.Grant = q.cause
+		}
 		q.some = true
 	}
 	return q.some
@@ -317,8 +328,8 @@ func (r *Roster) Abandon(why string) {
 // Mark tells how far the roster is, with what happened since the last mark. It
 // goes out before the launches that follow.
 func (r *Roster) Mark() results.Mark {
-	m := results.Mark{Frontier: r.frontier, Skips: r.skips, Grant: r.version, Applied: r.applied}
-	r.skips, r.applied, r.news = nil, nil, false
+	m := results.Mark{Frontier: r.frontier, Skips: r.skips, Grant: r.version, Applied: r.applied, Lapses: r.lapses, Takeovers: r.missed}
+	r.skips, r.applied, r.lapses, r.missed, r.news = nil, nil, nil, nil, false
 	r.queues = slices.DeleteFunc(r.queues, func(q *queue) bool { return !r.peek(q) })
 	for _, q := range r.queues {
 		if q.hole.ID > 0 {

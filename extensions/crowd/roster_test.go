@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -69,6 +70,9 @@ func TestRosterTakesOver(t *testing.T) {
 	if len(m.Skips) != 1 || m.Skips[0].Count != 2 || m.Skips[0].Reason != reasonOld {
 		t.Errorf("skips %+v", m.Skips)
 	}
+	if len(m.Takeovers) != 1 || m.Takeovers[0] != (results.Takeover{Grant: 2, Never: 2}) {
+		t.Errorf("takeovers %+v", m.Takeovers)
+	}
 	if len(m.Holes) != 1 || m.Holes[0].From != 31*s || m.Holes[0].To != m.Frontier || m.Holes[0].Grant != 2 {
 		t.Errorf("holes %+v", m.Holes)
 	}
@@ -77,9 +81,9 @@ func TestRosterTakesOver(t *testing.T) {
 		t.Fatalf("%d launches: %+v", len(got), got)
 	}
 	for i, want := range []Due{
-		{Arrival: scenarios.Arrival{ID: scenarios.ID{Slot: 2, Number: 3}, At: 31 * s}, When: 32 * s, Attempt: 1, Hole: 1},
-		{Arrival: scenarios.Arrival{ID: scenarios.ID{Slot: 3, Number: 3}, At: 31 * s}, When: 34500 * time.Millisecond, Attempt: 2, Hole: 1},
-		{Arrival: scenarios.Arrival{ID: scenarios.ID{Slot: 1, Number: 4}, At: 41 * s}, When: 41 * s},
+		{Arrival: scenarios.Arrival{ID: scenarios.ID{Slot: 2, Number: 3}, At: 31 * s}, When: 32 * s, Attempt: 1, Hole: 1, Grant: 2},
+		{Arrival: scenarios.Arrival{ID: scenarios.ID{Slot: 3, Number: 3}, At: 31 * s}, When: 34500 * time.Millisecond, Attempt: 2, Hole: 1, Grant: 2},
+		{Arrival: scenarios.Arrival{ID: scenarios.ID{Slot: 1, Number: 4}, At: 41 * s}, When: 41 * s, Grant: 1},
 	} {
 		if got[i] != want {
 			t.Errorf("launch %d: %+v, want %+v", i, got[i], want)
@@ -124,8 +128,8 @@ func TestRosterKeepsItsHoles(t *testing.T) {
 	r := NewRoster(tens{}, leased)
 	take(r, 1, 0, scenarios.Span{Slot: 1, To: end, Grant: 1}, scenarios.Span{Slot: 2, To: end, Grant: 1})
 	launches(r, 0, 5*s)
-	r.Resume(12 * s)
-	if m := r.Mark(); len(m.Holes) != 1 || m.Holes[0].From != 11*s || m.Holes[0].To != m.Frontier {
+	r.Resume(10*s, 12*s)
+	if m := r.Mark(); len(m.Holes) != 1 || m.Holes[0].From != 11*s || m.Holes[0].To != m.Frontier || len(m.Lapses) != 1 || m.Lapses[0] != (results.Lapse{From: 10 * s, To: 12 * s}) {
 		t.Fatalf("after a lapse from 5 s to 12 s: %+v", m)
 	}
 	take(r, 2, 12*s, scenarios.Span{Slot: 1, To: end, Grant: 1}, scenarios.Span{Slot: 2, To: 8 * s, Grant: 1})
@@ -133,7 +137,7 @@ func TestRosterKeepsItsHoles(t *testing.T) {
 		t.Errorf("applied %+v", m.Applied)
 	}
 	got := launches(r, 12*s, 20*s)
-	if len(got) != 2 || got[0].Hole == 0 || got[1].Hole != got[0].Hole {
+	if len(got) != 2 || got[0].Hole == 0 || got[0].Grant != 0 || got[1].Hole != got[0].Hole {
 		t.Errorf("both shoppers of 11 s are still to come: %+v", got)
 	}
 }

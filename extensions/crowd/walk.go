@@ -16,7 +16,7 @@ func (e *Engine) launch(d Due, clock scenarios.Clock) {
 	drawn := e.Plan.Shopper(d.ID)
 	drawn.Attempt = d.Attempt
 	s := &Shopper{Shopper: drawn, Header: e.Header(drawn, nil), journey: drawn.Walk(), due: d.When + clock.Zero, late: d.Hole > 0}
-	e.Emit(results.Launch{Who: s.who(), At: d.At, Hash: drawn.Hash(), Hole: d.Hole})
+	e.Emit(results.Launch{Who: s.who(), At: d.At, Hash: drawn.Hash(), Hole: d.Hole, Grant: d.Grant, Again: d.Attempt > 0})
 	if !e.next(s, scenarios.Result{}) {
 		e.leave(s, false)
 		return

@@ -26,7 +26,7 @@ func JSON(w io.Writer, d Document) error {
 		Orders:  orders{Promised: r.Count(results.Orders, results.Tags{}), RequestsPer: whole(r).requestsPerOrder(), Audit: d.Audit},
 		Metrics: map[string]metric{},
 		Stages:  []stage{}, Workers: some(r.Workers), Seconds: some(r.Seconds), Examples: some(r.Examples),
-		Warnings: some(r.Warnings), Files: some(d.Files),
+		Warnings: some(r.Warnings), Files: some(d.Files), Changes: []change{}, Next: some(d.Next),
 	}
 	if !r.Started.IsZero() {
 		doc.Started = &r.Started
@@ -39,6 +39,9 @@ func JSON(w io.Writer, d Document) error {
 	}
 	for _, s := range stages(r) {
 		doc.Stages = append(doc.Stages, s.json())
+	}
+	for _, c := range r.Changes {
+		doc.Changes = append(doc.Changes, changed(d, c))
 	}
 	out := json.NewEncoder(w)
 	out.SetIndent("", "  ")
@@ -66,10 +69,12 @@ type document struct {
 	Stages          []stage           `json:"stages"`
 	Metrics         map[string]metric `json:"metrics"`
 	Workers         []results.Worker  `json:"workers"`
+	Changes         []change          `json:"changes"`
 	Seconds         []results.Second  `json:"seconds"`
 	Examples        []results.Example `json:"examples"`
 	Warnings        []string          `json:"warnings"`
 	Files           []File            `json:"files"`
+	Next            []string          `json:"next"`
 }
 
 // shoppers adds up: planned = the values of ended + in_flight + orphaned +

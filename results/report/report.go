@@ -21,6 +21,7 @@ type Document struct {
 	Audit   *results.Audit // nil where no books were held against the ledger
 	Files   []File         // where things are
 	Next    []string       // commands to try next, each with what it is for after a #
+	Again   string         // the command that runs the same once more, for a run that its own fleet spoiled; may be empty
 	Replay  string         // the command that walks the shopper of Worst again; may be empty
 	Running bool           // the run goes on: there is no verdict yet
 	Colour  bool           // Text uses ANSI colours

@@ -181,7 +181,12 @@ func documents(t *testing.T) map[string]report.Document {
 	double.Audit.Booked++
 	double.Audit.Findings = []results.Finding{{Invariant: "no key has two orders", Count: 1, Examples: []string{"key key-17: booked 2 times"}}}
 	double.Verdict = verdict.Judge(double.Run, double.Audit, verdict.Rules{Validity: verdict.DefaultValidity})
+	fleet := document(t, day{shoppers: 5000}, thresholds...)
+	fleet.Run = fleetRun(t)
+	fleet.Verdict = verdict.Judge(fleet.Run, nil, verdict.Rules{Validity: verdict.DefaultValidity})
+	fleet.Audit, fleet.Again = nil, "flashcrowd coordinator fleet.yaml --workers=3"
 	return map[string]report.Document{
+		"fleet":   fleet,
 		"pass":    document(t, day{shoppers: 5000}, thresholds...),
 		"fail":    document(t, day{shoppers: 5000, bad: results.RateLimited, badShare: 0.05, slow: 900 * time.Millisecond}, thresholds...),
 		"invalid": document(t, day{shoppers: 5000, dead: true}, thresholds...),
@@ -192,6 +197,61 @@ func documents(t *testing.T) map[string]report.Document {
 	}
 }
 
+// fleetRun is a run whose fleet changed: host-2 was lost and its slots went to
+// host-1 and host-3, of which host-3 had joined in mid-run; host-4 left, and all
+// were held while nobody answered.
+func fleetRun(t *testing.T) *results.Run {
+	t.Helper()
+	const s = time.Second
+	m := results.NewMerger(results.About{ID: "fleet-1", Campaign: "spring-festival", Target: "http://192.0.2.10", Duration: 30 * s, Planned: 100,
+		Factors: results.Factors{Scale: 1, Demand: 1, Compress: 1, Pace: 1}, Stages: []results.Stage{{Name: "all", To: 30 * s, Shoppers: 100}}})
+	who := results.Who{Stage: "all", Persona: "patient", Journey: "order"}
+	launch := func(r *results.Recorder, n int, l results.Launch) {
+		for range n {
+			l.Who = who
+			r.Add(l)
+			r.Add(results.Step{Who: who, Name: "turn", Outcome: results.OK, Service: s / 100, Response: s / 100, Late: l.Hole > 0})
+			r.Add(results.End{Who: who, Outcome: results.OK, Late: l.Hole > 0})
+		}
+	}
+	cut := func(r *results.Recorder, seq uint64, at time.Duration, final bool) {
+		snapshot := r.Cut(seq, at, results.Health{CPU: 0.2, RSS: 50e6})
+		snapshot.Final = final
+		if _, err := m.Add(snapshot); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two, three, four := results.NewRecorder("1"), results.NewRecorder("2"), results.NewRecorder("3"), results.NewRecorder("4")
+	one.Add(results.Mark{Grant: 1})
+	launch(one, 20, results.Launch{})
+	cut(one, 1, 10*s, false)
+	launch(two, 17, results.Launch{})
+	for range 3 {
+		two.Add(results.Launch{Who: who})
+	}
+	cut(two, 1, 11*s, false)
+	launch(four, 10, results.Launch{})
+	cut(four, 1, 12*s, true)
+	three.Add(results.Mark{Grant: 2})
+	cut(three, 1, 6200*time.Millisecond, false)
+	one.Add(results.Mark{Grant: 3, Holes: []results.Hole{{ID: 1, Grant: 3, From: 11 * s, To: 16 * s}}, Takeovers: []results.Takeover{{Grant: 3, Never: 2}},
+		Skips: []results.Skip{{Stage: "all", Reason: "too old", Count: 2}}})
+	launch(one, 8, results.Launch{Hole: 1, Grant: 3, Again: true})
+	launch(one, 20, results.Launch{})
+	one.Add(results.Mark{Grant: 3, Lapses: []results.Lapse{{From: 22 * s, To: 24 * s}}, Takeovers: []results.Takeover{{Never: 1}},
+		Skips: []results.Skip{{Stage: "all", Reason: "too old", Count: 1}}})
+	cut(one, 2, 16200*time.Millisecond, true)
+	three.Add(results.Mark{Grant: 4})
+	launch(three, 7, results.Launch{Hole: 1, Grant: 4, Again: true})
+	launch(three, 12, results.Launch{})
+	cut(three, 2, 16500*time.Millisecond, true)
+	m.Worker("1", results.WorkerNote{Name: "host-1", Slots: 2048})
+	m.Worker("2", results.WorkerNote{Name: "host-2", Slots: 1365, Fate: "lost: nothing heard for 5.1 s", Gone: 16 * s, Heirs: map[string]uint64{"1": 3, "3": 4}, Passed: 11 * s})
+	m.Worker("3", results.WorkerNote{Name: "host-3", Slots: 2048, Joined: 4 * s, Full: 2, FullFrom: 6500 * time.Millisecond})
+	m.Worker("4", results.WorkerNote{Name: "host-4", Slots: 683, Gone: 8 * s, Heirs: map[string]uint64{"3": 2}, Passed: 10 * s})
+	return m.Run()
+}
+
 func TestGoldens(t *testing.T) {
 	for name, d := range documents(t) {
 		t.Run(name, func(t *testing.T) {
@@ -200,7 +260,7 @@ func TestGoldens(t *testing.T) {
 				t.Fatal(err)
 			}
 			golden(t, name+".txt", text.Bytes())
-			if name == "pass" || name == "fail" || name == "empty" {
+			if name == "pass" || name == "fail" || name == "empty" || name == "fleet" {
 				if err := report.JSON(&tools, d); err != nil {
 					t.Fatal(err)
 				}

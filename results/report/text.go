@@ -30,6 +30,7 @@ func Text(w io.Writer, d Document) error {
 	p.slowest(d.Run)
 	p.account(d)
 	p.workers(d.Run)
+	p.changes(d)
 	p.example(d)
 	p.endnotes(d)
 	_, err := io.WriteString(w, p.String())

@@ -97,7 +97,7 @@ func abortedBy(r *results.Run, thresholds []Threshold) string {
 // account asks whether every shopper is accounted for and the whole plan was
 // offered.
 func (j judge) account() []Reason {
-	closes := Reason{Rule: "every planned shopper is accounted for", Kind: KindAccount, Held: true,
+	closes := Reason{Rule: ruleClosed, Kind: KindAccount, Held: true,
 		Measured: fmt.Sprintf("%s planned, %s ended, %s never started", results.HumanCount(j.Account.Planned),
 			results.HumanCount(j.Account.EndedCount()), results.HumanCount(j.Account.NeverStartedCount()))}
 	if err := j.Account.Closes(); err != nil {
@@ -130,8 +130,8 @@ func (j judge) generator() []Reason {
 	lag := j.Trend(results.ScheduleLag, results.Tags{})
 	p99 := lag.Quantile(0.99)
 	reasons := []Reason{
-		j.share("validity.late", "shoppers late or never started", late, limits.Late),
-		j.share("validity.orphaned", "shoppers orphaned", j.Account.Orphaned, limits.Orphaned),
+		j.share(ruleLate, "shoppers late or never started", late, limits.Late),
+		j.share(ruleOrphaned, "shoppers orphaned", j.Account.Orphaned, limits.Orphaned),
 		{Rule: fmt.Sprintf("validity.lag_p99: at most %s", results.Human(limits.LagP99)), Kind: KindValidity,
 			Measured: "schedule lag p99 " + expression{limit: float64(limits.LagP99)}.duration(p99),
 			Held:     lag.Count() > 0 && p99 <= limits.LagP99},
@@ -140,7 +140,7 @@ func (j judge) generator() []Reason {
 		reasons[2].Measured = "nothing measured"
 	}
 	if own := j.Count(results.Requests, results.Tags{Outcome: results.Canceled.String()}); own > 0 && j.Stopped == "" {
-		reasons = append(reasons, Reason{Rule: "no request is given up by the generator", Kind: KindValidity,
+		reasons = append(reasons, Reason{Rule: ruleGivenUp, Kind: KindValidity,
 			Measured: results.HumanCount(own) + " canceled: a lease ran out, or a worker left"})
 	}
 	if own := j.Count(results.GeneratorFaults, results.Tags{}); own > 0 {
