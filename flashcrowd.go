@@ -25,6 +25,8 @@
 //   - results: what happened. A Fact is recorded, cut into Snapshots and merged into a Run.
 //   - results/store: keeps a run in one file.
 //   - results/audit: holds what shoppers were promised against the backend's books.
+//   - results/books: what the columns of a backend's books mean.
+//   - results/sources: reads books: files, SQLite, PostgreSQL, pages over HTTP.
 //   - results/verdict: whether the run held.
 //   - results/report: says so, to people and to tools.
 //   - results/live: shows the run while it lasts.

@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"agents/worker":      {"agents", "agents/membership", "scenarios", "results", "extensions/link"},
 	"agents/trials":      {"agents", "agents/coordinator", "scenarios", "results", "results/verdict", "results/compare", "results/audit"},
 
-	"scenarios":            {"results", "results/verdict"},
+	"scenarios":            {"results", "results/verdict", "results/books"},
 	"scenarios/storefront": {},
 
 	"extensions":                 {"extensions/link", "extensions/crowd/...", "scenarios", "results"},
@@ -43,6 +43,8 @@ var mayImport = map[string][]string{
 	"results/verdict": {"results"},
 	"results/compare": {"results"},
 	"results/audit":   {"results"},
+	"results/books":   {"results/audit"},
+	"results/sources": {"results/audit", "results/books"},
 	"results/report":  {"results", "results/verdict", "results/compare"},
 	"results/live":    {"results", "results/verdict", "results/compare"},
 
@@ -70,11 +72,12 @@ var outsiders = []struct {
 	{"go.k6.io/k6", []string{"extensions", "cmd/flashcrowd"}, "translate k6's types in package extensions and pass our own"},
 	{"github.com/hashicorp/memberlist", []string{"agents/membership"}, "use membership's Join, Members, Events and Leave"},
 	{"github.com/spf13/cobra", []string{"cmd/flashcrowd"}, "take values as arguments and let the command parse them"},
+	{"github.com/jackc/pgx", []string{"results/sources"}, "read books through package sources"},
 	{"os/signal", []string{"cmd/flashcrowd"}, "take a context and let the command cancel it"},
 }
 
 // pure rooms compute from their arguments alone.
-var pure = []string{"results", "results/verdict", "results/compare", "results/audit"}
+var pure = []string{"results", "results/verdict", "results/compare", "results/audit", "results/books"}
 
 // impure is what a pure room may not import, with what is below it.
 var impure = []string{"os", "net", "syscall", "log", "database/sql", "golang.org/x/sys"}

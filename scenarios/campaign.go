@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/books"
 	"github.com/flashcrowd/flashcrowd/results/verdict"
 )
 
@@ -20,6 +21,7 @@ type Campaign struct {
 	Limits     Limits
 	Thresholds []verdict.Threshold
 	Validity   verdict.Validity
+	Audit      *books.Mapping // where the backend's own books are; nil: the built-in storefront's, or none
 
 	// Dir is the folder of the file that the campaign was loaded from; empty if
 	// there is none.

@@ -58,6 +58,7 @@ func (c *Campaign) check() Faults {
 	if c.Validity.LagP99 <= 0 {
 		k.fault("validity.lag_p99", "", "must be longer than nothing")
 	}
+	k.audit(c.Audit)
 	return k.faults
 }
 
@@ -236,7 +237,7 @@ func (k *checker) thresholds(c *Campaign) {
 }
 
 func (k *checker) target(t *Target, journeys []Weight) {
-	k.url(t.URL)
+	k.address("target.url", t.URL)
 	k.connection(t)
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
 		k.header("target.headers."+name, name, t.Headers[name])
@@ -255,8 +256,8 @@ func (k *checker) target(t *Target, journeys []Weight) {
 	}
 }
 
-func (k *checker) url(s string) {
-	const path = "target.url"
+// address checks an http or https URL, which may be empty.
+func (k *checker) address(path, s string) {
 	if !k.secrets(path, s) || s == "" || strings.Contains(s, "${") {
 		return // what an environment variable holds is checked where it is resolved
 	}
@@ -328,7 +329,7 @@ func (k *checker) endpoint(name string, t *Target, e Endpoint, needed bool) {
 	if p := e.Path; p != "" && (p[0] != '/' || strings.HasSuffix(p, "/") || strings.ContainsAny(p, "?#\\ \t\r\n")) {
 		k.fault(path+".path", "/v1", "%q must begin with / and not end with it, without query and spaces", clip(p, 60))
 	}
-	if c := e.Currency; c != "" && (len(c) != 3 || strings.ContainsFunc(c, func(r rune) bool { return r < 'A' || r > 'Z' })) {
+	if c := e.Currency; c != "" && !isCurrency(c) {
 		k.fault(path+".currency", "CNY", "%q is not three capital letters", clip(c, 60))
 	}
 	k.secrets(path+".path", e.Path)
@@ -336,6 +337,10 @@ func (k *checker) endpoint(name string, t *Target, e Endpoint, needed bool) {
 	k.secrets(path+".stock_id", e.StockID)
 	k.refusals(path+".refusals", e.Refusals)
 	k.operations(name, t, e)
+}
+
+func isCurrency(s string) bool {
+	return len(s) == 3 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
 // secrets checks the ${NAME}s in a text.

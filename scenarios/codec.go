@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/books"
 	"github.com/flashcrowd/flashcrowd/results/verdict"
 )
 
@@ -91,12 +92,13 @@ type wirePlan struct {
 	Campaign canonical       `json:"campaign"`
 	Factors  results.Factors `json:"factors"`
 	Pins     map[string]Pin  `json:"pins,omitempty"`
-	Target   Target          `json:"target"` // whole; secrets still as ${NAME}
+	Target   Target          `json:"target"`          // whole; secrets still as ${NAME}
+	Audit    *books.Mapping  `json:"audit,omitempty"` // likewise
 }
 
 // Encode returns the plan for DecodePlan, the same bytes for the same plan.
 func (p *Plan) Encode() []byte {
-	return marshal(wirePlan{planFormat, p.Campaign.canonical(), p.Factors, p.Pins, p.Target})
+	return marshal(wirePlan{planFormat, p.Campaign.canonical(), p.Factors, p.Pins, p.Target, p.Campaign.Audit})
 }
 
 // maxPlan is the largest encoded plan, in bytes.
@@ -131,6 +133,7 @@ func decodePlan(data []byte) (*Plan, error) {
 			Late: form.Validity.Late, Orphaned: form.Validity.Orphaned,
 			LagP99: form.Validity.LagP99, CPU: form.Validity.CPU,
 		},
+		Audit: w.Audit,
 		rules: form.Thresholds,
 	}
 	var faults Faults
@@ -157,7 +160,8 @@ func decodePlan(data []byte) (*Plan, error) {
 
 // Fingerprint returns 64 hexadecimal digits, equal for plans that send the
 // same crowd to the same protocols under the same rules. Where the target is
-// does not count, so that designs can be compared under one fingerprint.
+// does not count, so that designs can be compared under one fingerprint, nor
+// does who keeps its books and how: reading them sends no shopper.
 func (p *Plan) Fingerprint() string {
 	campaign := p.Campaign.canonical()
 	campaign.Factors = results.Factors{} // a suggestion; what applies stands beside it

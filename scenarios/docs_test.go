@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/books"
 )
 
 // These tests hold README.md to the code. -update writes the tables between
@@ -113,6 +114,24 @@ func TestDocsJourneys(t *testing.T) {
 	holdsTable(t, "journeys", table([]any{"journey", "steps", "requests, if all goes well"}, rows))
 }
 
+func TestDocsAudit(t *testing.T) {
+	var rows [][]any
+	for _, table := range books.Tables() {
+		for _, f := range books.Fields(table) {
+			cell := "never empty"
+			if f.Blank {
+				cell = "may be empty"
+			}
+			needed := "no"
+			if f.Needed {
+				needed = "yes"
+			}
+			rows = append(rows, []any{code(table + "." + f.Name), code(f.Column), needed, cell})
+		}
+	}
+	holdsTable(t, "audit", table([]any{"field", "column, if the campaign does not say", "needed", "a cell is"}, rows))
+}
+
 func TestDocsFactors(t *testing.T) {
 	c, err := Load("spring-festival")
 	if err != nil {
@@ -153,7 +172,8 @@ func plain() branch {
 		"crowd.words.length.median": "30", "crowd.words.length.p90": "120",
 		"target.chat.protocol": "openai", "target.chat.model": "m",
 		"target.coupons.protocol": "wxpay-favor", "target.coupons.stock_id": "s",
-		"target.checkout.protocol": "ucp", "thresholds.turn_ttft[].threshold": "p(99)<9s",
+		"target.checkout.protocol": "ucp",
+		"audit.source":             "http", "audit.url": "http://127.0.0.1:9", "audit.orders.path": "/orders", "thresholds.turn_ttft[].threshold": "p(99)<9s",
 	} {
 		b.set(path, raw)
 	}
@@ -211,6 +231,7 @@ func unquoted(cell string) string { return strings.Trim(cell, "`") }
 // data.users, target.chat.turn and its rejected are.
 var alike = regexp.MustCompile(`^data\.(items|addresses)\.|^target\.(coupons\.claim|checkout\.(create|update))\.|^target\.chat\.turn\.(answer\.done\.|retry\[|ok\[)|` +
 	`^target\.checkout\.complete\.(request|take|rejected|retry|ok|pending\[|poll\.(request\.|take|rejected|retry|pending|ok))|` +
+	`^audit\.(coupons|stocks|seats)(\.|$)|^audit\.orders\.columns\.|` +
 	`^target\.login\.(request\.|refresh\.|rejected\[|retry\[|ok\[|expired\[)`)
 
 // Each key of the loader has a row, and what a row says of a wrong value is

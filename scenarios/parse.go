@@ -72,7 +72,7 @@ func (r *reader) place(path string) *token.Position {
 }
 
 func (r *reader) campaign(root field) *Campaign {
-	top := r.mapping(root, "name", "seed", "crowd", "data", "factors", "target", "expect", "limits", "thresholds", "validity")
+	top := r.mapping(root, "name", "seed", "crowd", "data", "factors", "target", "expect", "limits", "thresholds", "validity", "audit")
 	c := &Campaign{
 		Seed:     1,
 		Factors:  results.Factors{Scale: 1, Demand: 1, Compress: 1, Pace: 1},
@@ -112,6 +112,7 @@ func (r *reader) campaign(root field) *Campaign {
 	r.ratio(validity["orphaned"], &c.Validity.Orphaned)
 	r.duration(validity["lag_p99"], &c.Validity.LagP99)
 	r.ratio(validity["cpu"], &c.Validity.CPU)
+	c.Audit = r.audit(top["audit"])
 	return c
 }
 

@@ -164,6 +164,7 @@ func (a *asker) wordsFor(path string) string {
 	path = regexp.MustCompile(`^thresholds\.turn_ttft`).ReplaceAllString(path, "thresholds.SELECTOR")
 	for _, alike := range [][2]string{
 		{"", ""},
+		{`^audit\.(coupons|stocks|seats)`, "audit.orders"},
 		{`^data\.(items|addresses)\.`, "data.users."},
 		{`^target\.checkout\.complete\.poll\.`, "target.chat.turn."},
 		{`^target\.login\.refresh\.`, "target.chat.turn."},
