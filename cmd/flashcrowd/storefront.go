@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -66,6 +68,15 @@ func storefrontCommand(w world) *cobra.Command {
 	f.BoolVar(&public, "public", false, "let --listen be beyond loopback: whoever reaches it can shop and read its books")
 	f.StringVar(&o.Design, "design", "guarded", "how it is built: see --list")
 	f.StringVar(&o.Books, "books", "", "SQLite file that keeps the books (default: a temporary one)")
+	f.Int64Var(&o.Stock, "stock", 0, "coupons that can be issued (default: 10,000,000)")
+	f.Int64Var(&o.PerUser, "per-user", 0, "coupons that one user can have (default: 21)")
+	f.TimeVar(&o.ValidFrom, "valid-from", time.Time{}, []string{time.RFC3339}, "when coupons can first be redeemed (default: at once)")
+	f.TimeVar(&o.ValidUntil, "valid-until", time.Time{}, []string{time.RFC3339}, "when coupons can't be claimed or redeemed any more (default: after 22 days)")
+	f.Var((*pauses)(&o.Pauses), "pause", "when no coupons are issued, from the start: 30s-40s, or 30s-; may be repeated")
+	f.Var((*share)(&o.Decline), "decline", "payments that are declined, as 1% or 0.01")
+	f.Var((*share)(&o.Delay), "delay", "payments that are decided later, as 1% or 0.01")
+	f.DurationVar(&o.DelayFor, "delay-for", 0, "how much later (default: 1s)")
+	f.Uint64Var(&o.Seed, "seed", 0, "draws what is drawn: the same seed and the same keys have the same payments declined")
 	f.Int64Var(&o.Seats, "seats", 0, "seats of each film, concert and restaurant (default: 1,000,000)")
 	f.IntVar(&o.Flushes, "flushes", 1, "of --design null: the writes in which a stream leaves, 1 to 32")
 	f.BoolVar(&list, "list", false, "list the designs and what to expect of each")
@@ -74,6 +85,47 @@ func storefrontCommand(w world) *cobra.Command {
 	c.Flags().MarkHidden("attended")
 	return c
 }
+
+// pauses is a flag that may be repeated.
+type pauses []storefront.Pause
+
+// Set implements pflag.Value.
+func (p *pauses) Set(text string) error {
+	pause, err := storefront.ParsePause(text)
+	if err == nil {
+		*p = append(*p, pause)
+	}
+	return err
+}
+
+// String implements pflag.Value.
+func (p *pauses) String() string { return "" }
+
+// Type implements pflag.Value.
+func (p *pauses) Type() string { return "FROM-UNTIL" }
+
+// share is a flag in [0,1], written as a number or in percent.
+type share float64
+
+// Set implements pflag.Value.
+func (s *share) Set(text string) error {
+	digits, percent := strings.CutSuffix(text, "%")
+	v, err := strconv.ParseFloat(digits, 64)
+	if percent {
+		v /= 100
+	}
+	if err != nil || !(v >= 0 && v <= 1) {
+		return errors.New("want a share, such as 1% or 0.01")
+	}
+	*s = share(v)
+	return nil
+}
+
+// String implements pflag.Value.
+func (s *share) String() string { return "" }
+
+// Type implements pflag.Value.
+func (s *share) Type() string { return "SHARE" }
 
 func listDesigns(w world, asJSON bool) error {
 	if asJSON {

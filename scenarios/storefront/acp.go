@@ -284,7 +284,7 @@ func renderACPEarly(b []byte, d deed, a *answer) []byte {
 		b = append(b, '}')
 	}
 	b = append(b, ']')
-	return a.renderACPTail(b, (*note).renderACPEarly, d == complete && a.Failure == nil)
+	return a.renderACPTail(b, (*note).renderACPEarly, s.Status == completed && d == complete && a.Failure == nil)
 }
 
 // acpCurrency is the currency as ACP spells it.
@@ -295,9 +295,12 @@ func (s *session) renderACPHead(b []byte) []byte {
 	b = append(b, `{"id":"`...)
 	b = appendID(b, sessionPrefix, s.Number)
 	b = append(b, `","status":"`...)
-	if s.Status == ready {
+	switch s.Status {
+	case ready:
 		b = append(b, "ready_for_payment"...)
-	} else {
+	case processing:
+		b = append(b, "in_progress"...)
+	default:
 		b = append(b, s.Status...)
 	}
 	return append(b, `","currency":"`+acpCurrency+`","fulfillment_options":[],"links":[{"type":"terms_of_use","url":"`+shopURL+`terms"}]`...)

@@ -38,6 +38,8 @@ func (f *face) routes() http.Handler {
 	f.routesUCP(mux)
 	f.routesACP(mux)
 	f.routesMCP(mux)
+	mux.HandleFunc("POST /campaign/pause", f.pauses(true))
+	mux.HandleFunc("POST /campaign/resume", f.pauses(false))
 	mux.HandleFunc("GET /books/orders", f.bookedOrders)
 	mux.HandleFunc("GET /books/coupons", f.bookedCoupons)
 	mux.HandleFunc("GET /books/stocks", f.bookedStocks)

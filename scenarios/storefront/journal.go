@@ -90,9 +90,15 @@ func (j *journal) Run(ctx context.Context) error {
 	rest := time.NewTimer(0)
 	for {
 		<-rest.C
+		var settle <-chan time.Time
+		if due := j.tables.nextDue; due != 0 {
+			settle = time.After(time.Until(time.Unix(0, due)))
+		}
 		select {
 		case o := <-j.waiting:
 			batch = append(batch[:0], o)
+		case <-settle:
+			batch = batch[:0]
 		case <-ctx.Done():
 			if batch = j.more(batch[:0]); len(batch) == 0 {
 				return j.close()
@@ -134,8 +140,12 @@ func (j *journal) commit(batch []*operation) (err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, j.tables.exec(j.tables.rollback))
+			j.tables.nextDue = 1 // look again
 		}
 	}()
+	if err := j.tables.settle(time.Now()); err != nil {
+		return err
+	}
 	for _, o := range batch {
 		if err := o.do(j.tables); err != nil {
 			return err
@@ -205,6 +215,11 @@ func (j *journal) Claim(ctx context.Context, c claim) (int64, error) {
 	} else {
 		return r.number, nil
 	}
+}
+
+// Pause implements coupons.
+func (j *journal) Pause(ctx context.Context, paused bool) error {
+	return j.write(ctx, func(t *tables) error { return t.setPaused(j.options.StockID, paused) })
 }
 
 // Write implements checkout.

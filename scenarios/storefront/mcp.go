@@ -174,6 +174,7 @@ func (f *face) mcpWrite(w http.ResponseWriter, r *http.Request, q rpc, wr write)
 		f.mcpError(w, http.StatusOK, q.id, rpcParams, err.Error(), nil)
 		return
 	}
+	wr.payment = f.options.pays(wr.key)
 	wr.fingerprint = sum(r, wr.user, q.params.Get("name").Str+" "+strconv.FormatInt(wr.number, 10)+" "+checkout)
 	a, err := f.shop.checkout.Write(r.Context(), wr)
 	f.mcpSay(w, q, &a, err)
@@ -198,7 +199,7 @@ func (f *face) mcpSay(w http.ResponseWriter, q rpc, a *answer, err error) {
 // mcpClaim is the tool claim_coupon.
 func (f *face) mcpClaim(w http.ResponseWriter, r *http.Request, q rpc, user string) {
 	arguments := q.params.Get("arguments")
-	c := claim{stock: arguments.Get("stock_id").Str, user: user, request: arguments.Get("out_request_no").Str, at: time.Now()}
+	c := claim{stock: arguments.Get("stock_id").Str, user: user, request: arguments.Get("out_request_no").Str}
 	if c.stock == "" || c.request == "" || len(c.request) > longest || arguments.Get("openid").Str != user {
 		f.mcpError(w, http.StatusOK, q.id, rpcParams, "a stock_id, an out_request_no and an openid, that of X-User-Id, are needed", nil)
 		return

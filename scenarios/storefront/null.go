@@ -67,8 +67,8 @@ func (n *instant) Reply(_ context.Context, a *ask, out *stream) error {
 }
 
 // A memory is books that end with the process. One lock guards them; each call
-// is a step of its own. Entries are added and never changed, but for sessions
-// and for coupons, which are spent.
+// is a step of its own. Entries are added and never changed, but for sessions,
+// for coupons, which are spent, and for orders that turn out void.
 type memory struct {
 	options     Options
 	from, until int64 // when coupons are valid, Unix ns
@@ -83,6 +83,8 @@ type memory struct {
 	redeemed int64
 	sold     map[int]int64 // seats, by item
 	paid     map[settled]bool
+	pauses   []window
+	due      []int64 // sessions whose payments are on their way, the earliest first
 }
 
 // settled is a bill of a user, paid.
@@ -111,11 +113,16 @@ func (m *memory) Claim(_ context.Context, c claim) (int64, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	now := time.Now().UnixNano()
 	switch n := m.claims[c.request]; {
 	case n != 0 && m.issued[n-1].user != c.user:
 		return 0, otherRequest
 	case n != 0:
 		return n, nil
+	case m.pausedNow():
+		return 0, paused
+	case now >= m.until:
+		return 0, ended
 	case m.perUser[c.user] >= m.options.PerUser:
 		return 0, overLimit
 	case int64(len(m.issued)) >= m.options.Stock:
@@ -123,17 +130,45 @@ func (m *memory) Claim(_ context.Context, c claim) (int64, error) {
 	}
 	n := int64(len(m.issued)) + 1
 	m.issued = append(m.issued, coupon{
-		number: n, stock: c.stock, user: c.user, request: c.request, value: cardValue, at: c.at.UnixNano(), from: m.from, until: m.until,
+		number: n, stock: c.stock, user: c.user, request: c.request, value: cardValue, at: now, from: m.from, until: m.until,
 	})
 	m.claims[c.request] = n
 	m.perUser[c.user]++
 	return n, nil
 }
 
+// Pause implements coupons.
+func (m *memory) Pause(_ context.Context, paused bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now().UnixNano()
+	switch {
+	case paused && !m.pausedNow():
+		m.pauses = append(m.pauses, window{from: now})
+	case !paused && m.pausedNow():
+		m.pauses = slices.Clone(m.pauses) // others may read the old ones
+		m.pauses[len(m.pauses)-1].until = now
+	}
+	return nil
+}
+
+func (m *memory) pausedNow() bool { return len(m.pauses) > 0 && m.pauses[len(m.pauses)-1].until == 0 }
+
+// settle decides the payments that are due; the lock is held.
+func (m *memory) settle() {
+	now := time.Now().UnixNano()
+	for len(m.due) > 0 && m.sessions[m.due[0]-1].Due <= now {
+		s := *m.sessions[m.due[0]-1]
+		m.due = m.due[1:]
+		_ = settle(s, memoryLedger{m}) // which has no errors
+	}
+}
+
 // Write implements checkout.
 func (m *memory) Write(_ context.Context, w write) (answer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.settle()
 	if k, ok := m.answers[w.key]; ok {
 		if k.fingerprint != w.fingerprint {
 			return answer{}, errConflict
@@ -161,12 +196,14 @@ func (m *memory) Write(_ context.Context, w write) (answer, error) {
 func (m *memory) Read(_ context.Context, number int64) (session, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.settle()
 	return memoryLedger{m}.session(number)
 }
 
 // Orders implements books.
 func (m *memory) Orders(_ context.Context, yield func(order) error) error {
 	m.mu.Lock()
+	m.settle()
 	orders := m.orders // a snapshot: entries don't change
 	m.mu.Unlock()
 	for _, o := range orders {
@@ -180,6 +217,7 @@ func (m *memory) Orders(_ context.Context, yield func(order) error) error {
 // Coupons implements books.
 func (m *memory) Coupons(_ context.Context, yield func(coupon) error) error {
 	m.mu.Lock()
+	m.settle()
 	issued := slices.Clone(m.issued)
 	m.mu.Unlock()
 	for _, c := range issued {
@@ -194,15 +232,19 @@ func (m *memory) Coupons(_ context.Context, yield func(coupon) error) error {
 func (m *memory) Summary(context.Context) (summary, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := summary{orders: int64(len(m.orders)), issued: int64(len(m.issued)), redeemed: m.redeemed, bills: int64(len(m.paid))}
+	m.settle()
+	s := summary{issued: int64(len(m.issued)), redeemed: m.redeemed, bills: int64(len(m.paid))}
 	for place, it := range catalogue {
 		if it.kind == seats {
 			s.seats = append(s.seats, seating{it.id, m.options.Seats, m.sold[place]})
 		}
 	}
-	s.stocks = []stock{{m.options.StockID, m.options.Stock, m.options.PerUser, m.from, m.until, nil}}
+	s.stocks = []stock{{m.options.StockID, m.options.Stock, m.options.PerUser, m.from, m.until, m.pauses}}
 	for _, o := range m.orders {
-		s.amount += o.amount
+		if !o.void {
+			s.orders++
+			s.amount += o.amount
+		}
 	}
 	return s, nil
 }
@@ -229,7 +271,7 @@ func (l memoryLedger) redeem(number int64, on *session, at time.Time) (bool, err
 	if c.order != 0 || !c.valid(at) {
 		return false, nil
 	}
-	c.order, c.redeemed, c.redeemer = on.Number, at.UnixNano(), on.User
+	c.order, c.redeemed, c.redeemer = on.Order, at.UnixNano(), on.User
 	l.memory.redeemed++
 	return true, nil
 }
@@ -249,14 +291,17 @@ func (l memoryLedger) save(s *session) error {
 		s.Number = int64(len(l.sessions)) + 1
 		l.memory.sessions = append(l.sessions, nil)
 	}
-	if s.Status == completed {
-		s.Order = s.Number
-	}
 	saved := *s
 	l.sessions[s.Number-1] = &saved
-	if s.Status != completed {
-		return nil
+	if s.Due != 0 {
+		l.memory.due = append(l.due, s.Number)
 	}
+	return nil
+}
+
+func (l memoryLedger) number() (int64, error) { return int64(len(l.orders)) + 1, nil }
+
+func (l memoryLedger) sell(s *session) error {
 	l.memory.orders = append(l.orders, s.order())
 	for _, line := range s.Lines {
 		switch catalogue[line.Item].kind {
@@ -264,6 +309,25 @@ func (l memoryLedger) save(s *session) error {
 			l.sold[line.Item] += line.Quantity
 		case bill:
 			l.paid[settled{line.Item, s.User}] = true
+		}
+	}
+	return nil
+}
+
+func (l memoryLedger) refund(s *session) error {
+	l.memory.orders = slices.Clone(l.orders) // others may read the old ones
+	l.orders[s.Order-1].void = true
+	if s.Coupon != 0 {
+		c := &l.issued[s.Coupon-1]
+		c.order, c.redeemed, c.redeemer = 0, 0, ""
+		l.memory.redeemed--
+	}
+	for _, line := range s.Lines {
+		switch catalogue[line.Item].kind {
+		case seats:
+			l.sold[line.Item] -= line.Quantity
+		case bill:
+			delete(l.paid, settled{line.Item, s.User})
 		}
 	}
 	return nil

@@ -41,8 +41,10 @@ CREATE TABLE IF NOT EXISTS coupons (
 CREATE INDEX IF NOT EXISTS coupons_of_user ON coupons (user);
 CREATE TABLE IF NOT EXISTS sessions (
 	id    INTEGER PRIMARY KEY,
-	state BLOB NOT NULL
+	state BLOB NOT NULL,
+	due   INTEGER
 ) STRICT;
+CREATE INDEX IF NOT EXISTS session_due ON sessions (due) WHERE due IS NOT NULL;
 CREATE TABLE IF NOT EXISTS orders (
 	id       INTEGER PRIMARY KEY,
 	session  INTEGER NOT NULL,

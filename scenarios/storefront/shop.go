@@ -21,9 +21,10 @@ const (
 type status string
 
 const (
-	ready     status = "ready_for_complete"
-	completed status = "completed"
-	canceled  status = "canceled"
+	ready      status = "ready_for_complete"
+	processing status = "complete_in_progress" // the payment is on its way
+	completed  status = "completed"
+	canceled   status = "canceled"
 )
 
 // A session is one checkout. It is a value: a change makes another one, and
@@ -39,6 +40,10 @@ type session struct {
 	Key    string   `json:"k,omitempty"` // idempotency key that completed it
 	Paid   int64    `json:"p,omitempty"` // when, Unix ns
 	Order  int64    `json:"o,omitempty"` // the number of its order
+
+	Due      int64 `json:"e,omitempty"` // when the payment is decided, Unix ns; 0: it is not on its way
+	Fails    bool  `json:"f,omitempty"` // how it will be decided
+	Declined bool  `json:"x,omitempty"` // how the last one was, after a wait
 
 	Delegated allowance `json:"g,omitzero"` // what a token for this session may take
 }
@@ -103,7 +108,6 @@ type claim struct {
 	stock   string
 	user    string
 	request string // the same request is the same coupon
-	at      time.Time
 }
 
 // A refusal is a clear no to a claim.
@@ -113,6 +117,8 @@ const (
 	unknownStock refusal = "there is no such stock"
 	soldOut      refusal = "the stock is used up"
 	overLimit    refusal = "the user has as many coupons of this stock as one can have"
+	paused       refusal = "the campaign is paused"
+	ended        refusal = "the campaign is over"
 	otherRequest refusal = "out_request_no was used for another claim"
 )
 
@@ -143,6 +149,7 @@ type write struct {
 	most        int64 // delegate: what the token may take, fen
 	byToken     bool  // complete: paid with a delegated token
 	token       int64 // the session that the token is for; 0: it makes no sense
+	payment     payment
 	at          time.Time
 }
 
@@ -177,15 +184,26 @@ type note struct {
 // design has its own; the caller makes its changes one atomic step.
 type ledger interface {
 	wallet
+	till
 	// session returns a session; false if there is none.
 	session(number int64) (session, bool, error)
+	// save keeps s and numbers it if it is new.
+	save(s *session) error
+}
+
+// A till is what is sold.
+type till interface {
 	// left returns how many of an item can still be sold to a user. It is not
 	// asked for goods.
 	left(item int, user string) (int64, error)
-	// save keeps s and numbers it if it is new. If s is completed, it books and
-	// numbers the order and takes the seats and bills in it, of which there are
-	// enough left.
-	save(s *session) error
+	// number returns the number of the next order.
+	number() (int64, error)
+	// sell books the order of s and takes the seats and bills in it, of which
+	// there are enough left.
+	sell(s *session) error
+	// refund makes the order of s void, and gives back what it took: seats,
+	// bills and the coupon.
+	refund(s *session) error
 }
 
 // A wallet is the coupons that were issued.
@@ -238,20 +256,58 @@ func decide(w *write, books ledger) (answer, error) {
 		if gone, err := short(s.Lines, s.User, books); err != nil || gone != nil {
 			return answer{s, gone}, err
 		}
-		if s.Coupon != 0 {
-			ok, err := books.redeem(s.Coupon, &s, w.at)
-			if err != nil {
-				return answer{}, err
-			}
-			if !ok {
-				return reprice(s, books, w.at)
-			}
+		if w.payment.fails && w.payment.wait == 0 {
+			return answer{s, declined()}, nil
 		}
-		s.Status, s.Key, s.Paid = completed, w.key, w.at.UnixNano()
+		return pay(s, w, books)
 	case cancel:
 		s.Status = canceled
 	}
+	s.Declined = false
 	return answer{Session: s}, books.save(&s)
+}
+
+// pay sells what is in a session. Where the payment takes its time, the order
+// is booked and nobody is told before it has come: see settle.
+func pay(s session, w *write, books ledger) (a answer, err error) {
+	if s.Order, err = books.number(); err != nil {
+		return answer{}, err
+	}
+	if s.Coupon != 0 {
+		ok, err := books.redeem(s.Coupon, &s, w.at)
+		if err != nil {
+			return answer{}, err
+		}
+		if !ok {
+			s.Order = 0
+			return reprice(s, books, w.at)
+		}
+	}
+	s.Status, s.Key, s.Paid, s.Declined = completed, w.key, w.at.UnixNano(), false
+	if w.payment.wait > 0 {
+		s.Status, s.Due, s.Fails = processing, w.at.Add(w.payment.wait).UnixNano(), w.payment.fails
+	}
+	if err := books.sell(&s); err != nil {
+		return answer{}, err
+	}
+	return answer{Session: s}, books.save(&s)
+}
+
+// settle decides a payment that was on its way. If it fails, the order is void
+// and the checkout as it was before, with its coupon.
+func settle(s session, books ledger) error {
+	s.Status, s.Due = completed, 0
+	if s.Fails {
+		if err := books.refund(&s); err != nil {
+			return err
+		}
+		s.Status, s.Order, s.Key, s.Paid, s.Fails, s.Declined = ready, 0, "", 0, false, true
+	}
+	return books.save(&s)
+}
+
+func declined() *note {
+	return &note{Code: "payment_declined", Path: "$.payment", Content: "the payment was declined; try another one", Severity: "recoverable"}
 }
 
 // open makes a new session.

@@ -51,6 +51,14 @@ type Options struct {
 	// books were begun.
 	ValidFrom, ValidUntil time.Time
 
+	Pauses []Pause
+
+	// The payment handler.
+	Seed     uint64        // of whose payments are declined or delayed
+	Decline  float64       // share of payments that are declined, in [0,1]
+	Delay    float64       // share of payments that take DelayFor, in [0,1]
+	DelayFor time.Duration // default 1s
+
 	Seats int64 // of each film, concert and restaurant; default 1,000,000
 }
 
@@ -67,6 +75,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Stock = cmp.Or(o.Stock, 10_000_000)
 	o.PerUser = cmp.Or(o.PerUser, 21)
 	o.Seats = cmp.Or(o.Seats, 1_000_000)
+	o.DelayFor = cmp.Or(o.DelayFor, time.Second)
 	var faults []error
 	for _, n := range []struct {
 		name string
@@ -80,9 +89,18 @@ func (o Options) withDefaults() (Options, error) {
 		{"Stock", o.Stock < 0},
 		{"PerUser", o.PerUser < 0},
 		{"Seats", o.Seats < 0},
+		{"DelayFor", o.DelayFor < 0},
 	} {
 		if n.bad {
 			faults = append(faults, fmt.Errorf("%s must be more than 0", n.name))
+		}
+	}
+	for _, share := range []struct {
+		name string
+		of   float64
+	}{{"Decline", o.Decline}, {"Delay", o.Delay}} {
+		if !(share.of >= 0 && share.of <= 1) {
+			faults = append(faults, fmt.Errorf("%s must be a share, from 0 to 1", share.name))
 		}
 	}
 	if !o.ValidUntil.IsZero() && !o.ValidFrom.Before(o.ValidUntil) {
@@ -139,6 +157,8 @@ type coupons interface {
 	// Claim returns the number of a coupon, the same for a claim it has seen.
 	// It returns a refusal when there is none, and errBusy under overload.
 	Claim(ctx context.Context, c claim) (int64, error)
+	// Pause stops issuing, or resumes it. What is so already stays so.
+	Pause(ctx context.Context, paused bool) error
 }
 
 // A checkout keeps the sessions and makes orders of them.
@@ -211,6 +231,13 @@ func (s *Server) Run(ctx context.Context, l net.Listener) (err error) {
 			err = errors.Join(err, <-kept)
 		}()
 	}
+	pausing, rest := context.WithCancel(serving)
+	kept := make(chan error, 1)
+	go func() { kept <- s.face.keepPauses(pausing) }()
+	defer func() {
+		rest()
+		err = errors.Join(err, <-kept)
+	}()
 	patience := stalled + s.face.options.QueueWait // waiting comes before writing
 	server := &http.Server{
 		Handler:           s.face.routes(),

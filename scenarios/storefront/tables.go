@@ -17,9 +17,12 @@ SELECT id, ?2, ?3, ?4, ?5, valid_from, valid_until FROM stocks
 WHERE id = ?1 AND issued < coupons
   AND (SELECT count(*) FROM coupons WHERE user = ?2 AND stock = ?1) < per_user
   AND NOT EXISTS (SELECT 1 FROM coupons WHERE request = ?3)
+  AND ?5 < valid_until AND NOT EXISTS (SELECT 1 FROM pauses WHERE stock = ?1 AND until IS NULL)
 RETURNING id`
-	selectClaim   = `SELECT id, user FROM coupons WHERE request = ?`
-	selectSoldOut = `SELECT issued >= coupons FROM stocks WHERE id = ?`
+	selectClaim  = `SELECT id, user FROM coupons WHERE request = ?`
+	selectWhyNot = `
+SELECT EXISTS (SELECT 1 FROM pauses WHERE stock = ?1 AND until IS NULL), ?2 >= valid_until, issued >= coupons
+FROM stocks WHERE id = ?1`
 	selectSession = `SELECT id, state FROM sessions WHERE id = ?`
 )
 
@@ -31,11 +34,18 @@ type tables struct {
 
 	begin, commit, rollback    *sql.Stmt
 	coupons, issue             *sql.Stmt
-	claimed, out               *sql.Stmt
+	claimed, whyNot            *sql.Stmt
+	pause, resume              *sql.Stmt
 	sessions, added, changed   *sql.Stmt
-	card, spend, book          *sql.Stmt
-	seats, seat, bills, settle *sql.Stmt
+	due, firstDue              *sql.Stmt
+	card, spend, unspend       *sql.Stmt
+	book, void                 *sql.Stmt
+	seats, seat, unseat        *sql.Stmt
+	bills, settled, unsettle   *sql.Stmt
 	answers, answersRemembered *sql.Stmt
+
+	lastOrder int64 // its number
+	nextDue   int64 // when the next payment is decided, Unix ns, or before; 0: none is on its way
 }
 
 // openTables makes the tables that are missing and sets the stock to what o
@@ -56,19 +66,27 @@ func openTables(ctx context.Context, db *sql.DB, o Options, loose bool) (*tables
 		{&t.begin, `BEGIN IMMEDIATE`}, {&t.commit, `COMMIT`}, {&t.rollback, `ROLLBACK`},
 		{&t.coupons, insertCoupon},
 		{&t.issue, `UPDATE stocks SET issued = issued + 1 WHERE id = ?`},
-		{&t.claimed, selectClaim}, {&t.out, selectSoldOut},
+		{&t.claimed, selectClaim}, {&t.whyNot, selectWhyNot},
+		{&t.pause, `INSERT INTO pauses (stock, since) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM pauses WHERE stock = ?1 AND until IS NULL)`},
+		{&t.resume, `UPDATE pauses SET until = ?2 WHERE stock = ?1 AND until IS NULL`},
 		{&t.sessions, selectSession},
 		{&t.added, `INSERT INTO sessions (state) VALUES (?)`},
-		{&t.changed, `UPDATE sessions SET state = ? WHERE id = ?`},
+		{&t.changed, `UPDATE sessions SET state = ?, due = nullif(?, 0) WHERE id = ?`},
+		{&t.due, `SELECT id, state FROM sessions WHERE due <= ? LIMIT 1`},
+		{&t.firstDue, `SELECT coalesce(min(due), 0) FROM sessions WHERE due IS NOT NULL`},
+		{&t.unspend, `UPDATE coupons SET spent_on = NULL, redeemed = NULL, redeemer = NULL WHERE id = ? AND spent_on = ?`},
+		{&t.void, `UPDATE orders SET void = TRUE WHERE id = ?`},
+		{&t.unseat, `UPDATE seats SET sold = sold - ? WHERE item = ?`},
+		{&t.unsettle, `DELETE FROM bills WHERE paid = ?`},
 		{&t.card, `SELECT user, valid_from, valid_until, coalesce(spent_on, 0) FROM coupons WHERE id = ?`},
 		{&t.spend, `UPDATE coupons SET spent_on = ?1, redeemed = ?2, redeemer = ?3
 			WHERE id = ?4 AND user = ?3 AND spent_on IS NULL AND valid_from <= ?2 AND ?2 < valid_until`},
 		{&t.book, `INSERT INTO orders (id, session, key, user, item, quantity, subtotal, discount, amount, coupon, at)
-			VALUES (nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?)`},
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, 0), ?)`},
 		{&t.seats, `SELECT seats - sold FROM seats WHERE item = ?`},
 		{&t.seat, `UPDATE seats SET sold = sold + ?1 WHERE item = ?2 AND sold + ?1 <= seats`},
 		{&t.bills, `SELECT count(*) FROM bills WHERE item = ? AND user = ?`},
-		{&t.settle, `INSERT INTO bills (item, user, paid) VALUES (?, ?, ?)`},
+		{&t.settled, `INSERT INTO bills (item, user, paid) VALUES (?, ?, ?)`},
 		{&t.answers, `SELECT fingerprint, answer FROM answers WHERE key = ?`},
 		{&t.answersRemembered, `INSERT INTO answers (key, fingerprint, answer) VALUES (?, ?, ?)`},
 	} {
@@ -78,6 +96,12 @@ func openTables(ctx context.Context, db *sql.DB, o Options, loose bool) (*tables
 			return nil, errors.Join(fmt.Errorf("prepare %q: %w", s.text, err), t.close())
 		}
 		t.all = append(t.all, *s.stmt)
+	}
+	if err := conn.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM orders`).Scan(&t.lastOrder); err != nil {
+		return nil, errors.Join(err, t.close())
+	}
+	if err := t.firstDue.QueryRow().Scan(&t.nextDue); err != nil {
+		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
 }
@@ -100,7 +124,8 @@ func (t *tables) exec(s *sql.Stmt) error {
 // claim issues a coupon, or finds the one that was issued to the same request.
 func (t *tables) claim(c claim) (int64, refusal, error) {
 	var number int64
-	err := t.coupons.QueryRow(c.stock, c.user, c.request, cardValue, c.at.UnixNano()).Scan(&number)
+	now := time.Now().UnixNano()
+	err := t.coupons.QueryRow(c.stock, c.user, c.request, cardValue, now).Scan(&number)
 	if err == nil {
 		_, err = t.issue.Exec(c.stock)
 		return number, "", err
@@ -117,14 +142,29 @@ func (t *tables) claim(c claim) (int64, refusal, error) {
 	case !errors.Is(err, sql.ErrNoRows):
 		return 0, "", err
 	}
-	var out bool
-	if err := t.out.QueryRow(c.stock).Scan(&out); err != nil {
+	var resting, over, out bool
+	if err := t.whyNot.QueryRow(c.stock, now).Scan(&resting, &over, &out); err != nil {
 		return 0, "", err
 	}
-	if out {
+	switch {
+	case resting:
+		return 0, paused, nil
+	case over:
+		return 0, ended, nil
+	case out:
 		return 0, soldOut, nil
 	}
 	return 0, overLimit, nil
+}
+
+// setPaused stops issuing a stock, or resumes it.
+func (t *tables) setPaused(stock string, paused bool) error {
+	change := t.resume
+	if paused {
+		change = t.pause
+	}
+	_, err := change.Exec(stock, time.Now().UnixNano())
+	return err
 }
 
 // answered returns the answer to the write with a key, and that write's fingerprint.
@@ -182,7 +222,7 @@ func (t *tables) coupon(number int64) (coupon, bool, error) {
 }
 
 func (t *tables) redeem(number int64, on *session, at time.Time) (bool, error) {
-	r, err := t.spend.Exec(on.Number, at.UnixNano(), on.User, number)
+	r, err := t.spend.Exec(on.Order, at.UnixNano(), on.User, number)
 	if err != nil {
 		return false, err
 	}
@@ -191,15 +231,6 @@ func (t *tables) redeem(number int64, on *session, at time.Time) (bool, error) {
 }
 
 func (t *tables) save(s *session) error {
-	if s.Status == completed {
-		s.Order = s.Number
-		if err := t.record(s.order()); err != nil {
-			return err
-		}
-		if err := t.take(s); err != nil {
-			return err
-		}
-	}
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -211,8 +242,59 @@ func (t *tables) save(s *session) error {
 		}
 		return err
 	}
-	_, err = t.changed.Exec(text, s.Number)
+	if s.Due != 0 && (t.nextDue == 0 || s.Due < t.nextDue) {
+		t.nextDue = s.Due
+	}
+	_, err = t.changed.Exec(text, s.Due, s.Number)
 	return err
+}
+
+// number implements till. A number is not used again if what it was for fails.
+func (t *tables) number() (int64, error) {
+	t.lastOrder++
+	return t.lastOrder, nil
+}
+
+func (t *tables) sell(s *session) error {
+	if err := t.record(s.order()); err != nil {
+		return err
+	}
+	return t.take(s)
+}
+
+func (t *tables) refund(s *session) error {
+	if _, err := t.void.Exec(s.Order); err != nil {
+		return err
+	}
+	if _, err := t.unspend.Exec(s.Coupon, s.Order); err != nil {
+		return err
+	}
+	for _, l := range s.Lines {
+		if it := &catalogue[l.Item]; it.kind == seats {
+			if _, err := t.unseat.Exec(l.Quantity, it.id); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := t.unsettle.Exec(s.Order)
+	return err
+}
+
+// settle decides the payments that are due.
+func (t *tables) settle(now time.Time) error {
+	for t.nextDue != 0 && t.nextDue <= now.UnixNano() {
+		s, ok, err := readSession(t.due.QueryRow(now.UnixNano()))
+		if err == nil && ok {
+			err = settle(s, t)
+		}
+		if err == nil && !ok {
+			err = t.firstDue.QueryRow().Scan(&t.nextDue)
+		}
+		if err != nil {
+			return fmt.Errorf("settle payments: %w", err)
+		}
+	}
+	return nil
 }
 
 // record books an order.
@@ -245,7 +327,7 @@ func (t *tables) take(s *session) error {
 				return errors.Join(fmt.Errorf("sell %d seats of %s: there are not so many left", l.Quantity, it.id), err)
 			}
 		case bill:
-			if _, err := t.settle.Exec(it.id, s.User, s.Number); err != nil {
+			if _, err := t.settled.Exec(it.id, s.User, s.Order); err != nil {
 				return err
 			}
 		}

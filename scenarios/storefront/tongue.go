@@ -61,6 +61,9 @@ func (f *face) shown(ctx context.Context, id, user string) (answer, error) {
 	if err != nil || !ok || s.User != user {
 		return answer{Failure: notFound()}, err
 	}
+	if s.Declined {
+		return answer{s, declined()}, nil
+	}
 	return answer{Session: s}, nil
 }
 
@@ -94,6 +97,7 @@ func (f *face) write(w http.ResponseWriter, r *http.Request, t *tongue, d deed) 
 	if t.canonical != nil {
 		body = t.canonical(body)
 	}
+	wr.payment = f.options.pays(wr.key)
 	wr.fingerprint = sum(r, wr.user, body)
 	a, err := f.shop.checkout.Write(r.Context(), wr)
 	if err != nil {

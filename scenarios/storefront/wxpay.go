@@ -3,14 +3,13 @@ package storefront
 import (
 	"errors"
 	"net/http"
-	"time"
 )
 
 // claim is WeChat Pay's send-coupon call: POST
 // /v3/marketing/favor/users/{openid}/coupons. The same out_request_no is
 // answered with the same coupon.
 func (f *face) claim(w http.ResponseWriter, r *http.Request) {
-	c := claim{user: r.PathValue("openid"), at: time.Now()}
+	c := claim{user: r.PathValue("openid")}
 	body, err := f.body(r)
 	if err == errTooLong {
 		f.claimError(w, http.StatusRequestEntityTooLarge, "PARAM_ERROR", err.Error())
@@ -48,6 +47,8 @@ func whyNot(err error) (status int, code, message string) {
 		return http.StatusForbidden, "NOT_ENOUGH", err.Error()
 	case no == overLimit:
 		return http.StatusForbidden, "RULE_LIMIT", err.Error()
+	case no == paused || no == ended:
+		return http.StatusBadRequest, "INVALID_REQUEST", err.Error()
 	case no == unknownStock:
 		return http.StatusNotFound, "RESOURCE_NOT_EXISTS", err.Error()
 	case no == otherRequest:
