@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/agents"
@@ -123,7 +124,7 @@ func (n *simWorker) put(e agents.Exchange) {
 						case errors.Is(err, errTryAgain):
 							done(worker.Failed{At: n.local(), Err: err})
 						case err != nil:
-							done(worker.Refused{Err: err})
+							done(worker.Refused{At: n.local(), Err: ended(err)})
 						default:
 							done(worker.Leased{Sent: sent, Received: n.local(), Lease: l})
 						}
@@ -135,6 +136,14 @@ func (n *simWorker) put(e agents.Exchange) {
 }
 
 var errTryAgain = errors.New("503")
+
+// ended is how the end of a lease looks to the worker: as a 409.
+func ended(err error) error {
+	if strings.Contains(err.Error(), "lease of this worker has ended") {
+		return fmt.Errorf("%w: %w", worker.ErrEnded, err)
+	}
+	return err
+}
 
 // The worker.
 

@@ -23,6 +23,9 @@ type Status struct {
 	Planned  uint64         `json:"planned_count"`
 	Waiting  int            `json:"unassigned_slots_count"` // nobody's at the moment
 	Members  []Standing     `json:"members"`
+
+	Refused []results.Refusal `json:"refused"` // what the coordinator turned away, by reason
+	Apart   results.Apart     `json:"kept_apart"`
 }
 
 // A Standing is one worker in a Status.

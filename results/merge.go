@@ -30,6 +30,8 @@ type Merger struct {
 	cut     time.Duration
 	stopped string
 	moves   int // what fleets keep of changes: see maxMoves
+	refused []Refusal
+	apart   Apart
 }
 
 // tally is what the snapshots of one worker add up to.
@@ -69,7 +71,11 @@ func NewMerger(about About) *Merger {
 // the run beyond any campaign; then nothing changed either. Doubts that do not
 // stop the merge (gaps, ends without launches) end up in Run.Warnings.
 func (m *Merger) Add(s Snapshot) (Acceptance, error) {
-	if err := m.admit(&s); err != nil {
+	err := s.check()
+	if err == nil {
+		err = m.Admit(s)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("merge snapshot %d of worker %.12s: %w", s.Seq, s.Worker, err)
 	}
 	w := m.worker(s.Worker)
@@ -103,11 +109,9 @@ func (m *Merger) Add(s Snapshot) (Acceptance, error) {
 	return Accepted, nil
 }
 
-// admit checks s before anything of it is merged.
-func (m *Merger) admit(s *Snapshot) error {
-	if err := s.check(); err != nil {
-		return err
-	}
+// Admit says why s, which DecodeSnapshot took, can't be added: it would grow the
+// run beyond any campaign. Whoever stores snapshots asks before it does.
+func (m *Merger) Admit(s Snapshot) error {
 	series, seconds := m.table.size, len(m.lines)
 	for _, v := range s.Series {
 		if !m.table.has(MetricByName(v.Metric), v.Tags) {
@@ -184,6 +188,8 @@ func (m *Merger) Run() *Run {
 		Seconds:  m.lines.sorted(),
 		Stopped:  m.stopped,
 		Cut:      m.cut,
+		Refused:  append([]Refusal{}, m.refused...),
+		Apart:    m.apart,
 		Warnings: []string{},
 	}
 	r.Stages = slices.Clone(m.about.Stages)

@@ -73,6 +73,10 @@ type Audit struct {
 	// Undecided counts what can't be decided: booked orders whose answer was
 	// lost, so the shopper can't know. Never a violation, never silently fine.
 	Undecided uint64 `json:"undecided_count"`
+	// Superseded counts orders that were promised by workers whose lease had
+	// ended. They are in neither count above: where the books have them, they are
+	// undecided.
+	Superseded uint64 `json:"superseded_count,omitempty"`
 }
 
 // A Finding is a broken invariant: its name, how often, and examples.
@@ -94,6 +98,8 @@ type Run struct {
 	Changes  []Change      `json:"changes"` // in the order in which they began
 	Examples []Example     `json:"examples"`
 	Stopped  string        `json:"stopped,omitempty"` // why load ended before its plan did
-	Cut      time.Duration `json:"cut_ns"`            // plan time of the newest snapshot
-	Warnings []string      `json:"warnings"`          // doubts that did not stop the merge
+	Refused  []Refusal     `json:"refused"`           // what the fleet turned away, sorted by reason
+	Apart    Apart         `json:"kept_apart"`
+	Cut      time.Duration `json:"cut_ns"`   // plan time of the newest snapshot
+	Warnings []string      `json:"warnings"` // doubts that did not stop the merge
 }

@@ -33,6 +33,11 @@ type Store interface {
 	Commit(all ...results.Delivery) error
 	// Save stores the lease state.
 	Save(state []byte) error
+	// SetApart keeps a snapshot of an ended worker in no figure, and says whether
+	// it did: once, and not beyond bounds.
+	SetApart(results.Delivery) (kept bool, err error)
+	// Refused stores what was turned away: all of it, each time.
+	Refused(all []results.Refusal) error
 }
 
 // Notes keep what only the coordinator knows of a run.
@@ -87,6 +92,7 @@ type Coordinator struct {
 	brief    []byte
 	done     chan struct{} // closed when the run is over
 	clock    func() time.Duration
+	tally    membership.Tally
 	disk     sync.Mutex // held while exchanges are stored; taken before mu
 
 	mu      sync.Mutex // of everything below
@@ -103,8 +109,11 @@ type Coordinator struct {
 	seen    map[string]bool // workers that were members when they first came
 	ready   int
 	beats   map[string]beat
-	skips   []results.Skip // of the coordinator's own
-	faults  []error        // what went wrong and did not stop the run
+	skips   []results.Skip    // of the coordinator's own
+	before  map[string]uint64 // refused by the coordinator that led before this one
+	outside map[string]uint64 // refused by gossip
+	noted   []results.Refusal
+	faults  []error // what went wrong and did not stop the run
 	failure error
 }
 
@@ -179,6 +188,7 @@ func (c *Coordinator) Run(ctx context.Context) (err error) {
 			server.Close()
 		}
 		<-served
+		err = errors.Join(err, c.noteRefusals())
 	}()
 
 	fleet, err := membership.Join(ctx, membership.Config{
@@ -213,6 +223,8 @@ func (c *Coordinator) lead(ctx context.Context, fleet *membership.Fleet, served 
 	defer tick.Stop()
 	watch := time.NewTicker(time.Second)
 	defer watch.Stop()
+	note := time.NewTicker(10 * time.Second)
+	defer note.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -226,6 +238,10 @@ func (c *Coordinator) lead(ctx context.Context, fleet *membership.Fleet, served 
 			c.tick(fleet.Members())
 		case <-watch.C:
 			c.watch()
+		case <-note.C:
+			if err := c.noteRefusals(); err != nil {
+				c.Log.Error("refusals not noted", "err", err) // they are noted again at the end
+			}
 		}
 	}
 }
@@ -251,11 +267,18 @@ func (c *Coordinator) tick(members []membership.Member) {
 func (c *Coordinator) known(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.seen[id] && c.fleet != nil {
-		m, ok := c.fleet.Member(id)
-		c.seen[id] = ok && m.Role != membership.Coordinator
+	if c.seen[id] {
+		return true
 	}
-	return c.seen[id]
+	if c.fleet != nil {
+		if m, ok := c.fleet.Member(id); ok && m.Role != membership.Coordinator {
+			c.seen[id] = true
+			c.tally.Forgive(refusedStranger, id) // it was faster than gossip
+			return true
+		}
+	}
+	c.tally.Once(refusedStranger, id)
+	return false
 }
 
 // watch stops the run when a threshold that may abort it is broken.
@@ -294,6 +317,7 @@ func (c *Coordinator) Stop(kind scenarios.Stop, why string) {
 func (c *Coordinator) View() *results.Run {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.merger.Refuse(c.refusals())
 	run := c.merger.Run()
 	run.Started = c.started
 	return run
@@ -339,6 +363,7 @@ func (c *Coordinator) poke(id string) {
 
 func (c *Coordinator) leave(fleet *membership.Fleet) error {
 	c.mu.Lock()
+	c.outside = fleet.Refused()
 	c.fleet = nil
 	c.mu.Unlock()
 	if err := fleet.Leave(time.Second); err != nil {

@@ -83,6 +83,8 @@ type (
 	Save struct{ Leases Leases }
 	// Merge adds the exchange that was just stored to the run.
 	Merge struct{ ID string }
+	// Apart keeps the exchange of an ended worker, away from the run.
+	Apart struct{ ID string }
 	// Answer ends an exchange, with a lease or an error that says why not.
 	Answer struct {
 		ID    string
@@ -112,6 +114,7 @@ type (
 func (Commit) isAction() {}
 func (Save) isAction()   {}
 func (Merge) isAction()  {}
+func (Apart) isAction()  {}
 func (Answer) isAction() {}
 func (Poke) isAction()   {}
 func (Begin) isAction()  {}

@@ -24,7 +24,7 @@ import (
 //	POST /v1/stop                               agents.StopRequest, of operators
 //
 // 409 says that the worker's lease has ended and 422 that a sequence is known
-// with other bytes; 400 and 403 that the request is not one of ours. After 503
+// with other bytes, or claims spans that nobody gave; 400 and 403 that the request is not one of ours. After 503
 // a worker tries again.
 func (c *Coordinator) server() *http.Server {
 	mux := http.NewServeMux()
@@ -58,6 +58,7 @@ func (c *Coordinator) servePlan(w http.ResponseWriter, r *http.Request) {
 func (c *Coordinator) serveExchange(w http.ResponseWriter, r *http.Request) {
 	lease, err := c.receive(w, r)
 	if err != nil {
+		c.turnDown(err)
 		http.Error(w, err.Error(), status(err))
 		return
 	}
@@ -104,7 +105,7 @@ func status(err error) int {
 		return http.StatusForbidden
 	case errors.Is(err, errEnded):
 		return http.StatusConflict
-	case errors.Is(err, errConflict), errors.Is(err, results.ErrChanged):
+	case errors.Is(err, errConflict), errors.Is(err, errForged), errors.Is(err, results.ErrChanged):
 		return http.StatusUnprocessableEntity
 	case errors.As(err, &large):
 		return http.StatusRequestEntityTooLarge

@@ -33,7 +33,18 @@ type shelf struct {
 	skips   []results.Skip
 	stops   []string
 	saves   int
+	apart   []string
+	noted   []results.Refusal
 }
+
+func (s *shelf) SetApart(d results.Delivery) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.apart = append(s.apart, fmt.Sprintf("%.4s/%d", d.Worker, d.Seq))
+	return true, nil
+}
+
+func (s *shelf) Refused(all []results.Refusal) error { s.noted = all; return nil }
 
 func (s *shelf) Commit(all ...results.Delivery) error {
 	if s.slow != nil {
@@ -271,7 +282,7 @@ func TestExchangeOverTLS(t *testing.T) {
 
 func TestWhoIsTurnedAway(t *testing.T) {
 	books := &shelf{}
-	_, join, _ := leading(t, Config{Store: books, Notes: books, Workers: 1})
+	co, join, _ := leading(t, Config{Store: books, Notes: books, Workers: 1})
 	w, other := newStub(t, "worker-1", join), newStub(t, "worker-2", join)
 	stranger, err := membership.NewIdentity()
 	if err != nil {
@@ -291,6 +302,14 @@ func TestWhoIsTurnedAway(t *testing.T) {
 	}
 	mine, theirs := w.id.ClientTLS(w.pinned), other.id.ClientTLS(w.pinned)
 	garbage, _ := agents.Exchange{Seq: 1, Name: "w", Snapshot: []byte("garbage")}.Encode()
+	exchange := func(s results.Snapshot) []byte {
+		s.Format, s.Worker, s.Seq = results.SnapshotFormat, w.id.ID, 1
+		b, err := agents.Exchange{Seq: 1, Name: "w", Snapshot: results.Encode(s)}.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
 	tests := []struct {
 		name, path string
 		config     *tls.Config
@@ -304,6 +323,8 @@ func TestWhoIsTurnedAway(t *testing.T) {
 		{"sequence differs", "/v1/workers/" + w.id.ID + "/snapshots/2", mine, body, http.StatusBadRequest},
 		{"no sequence", "/v1/workers/" + w.id.ID + "/snapshots/x", mine, body, http.StatusBadRequest},
 		{"too large", path, mine, make([]byte, agents.MaxExchange+1), http.StatusRequestEntityTooLarge},
+		{"spans that nobody gave it", path, mine, exchange(results.Snapshot{Grant: 7}), http.StatusUnprocessableEntity},
+		{"more series than any campaign has", path, mine, exchange(results.Snapshot{Series: flood(1<<14 + 1)}), http.StatusBadRequest},
 		{"unknown path", "/v2/plan", mine, nil, http.StatusNotFound},
 	}
 	for _, tt := range tests {
@@ -312,8 +333,73 @@ func TestWhoIsTurnedAway(t *testing.T) {
 			t.Errorf("%s: %d %s %v, want %d", tt.name, status, text, err, tt.want)
 		}
 	}
-	if len(books.stored) > 0 {
-		t.Errorf("stored: %v", books.stored)
+	if len(books.stored) > 0 || len(books.apart) > 0 {
+		t.Errorf("stored: %v, apart: %v", books.stored, books.apart)
+	}
+	if status, _, err := w.do(mine, http.MethodGet, "/v1/status", nil); err != nil || status != http.StatusForbidden {
+		t.Errorf("a worker asks for the status: %d, %v", status, err)
+	}
+	want := []results.Refusal{
+		{Reason: refusedRequest, Count: 5}, {Reason: refusedForeign, Count: 2}, {Reason: refusedLarge, Count: 1},
+		{Reason: refusedForged, Count: 1}, {Reason: refusedOperator, Count: 1}, {Reason: refusedStranger, Count: 1},
+	}
+	slices.SortFunc(want, func(a, b results.Refusal) int { return strings.Compare(a.Reason, b.Reason) })
+	if got := co.Status().Refused; !slices.Equal(got, want) {
+		t.Errorf("refused: %v\nwant:    %v", got, want)
+	}
+	if got := co.View().Refused; !slices.Equal(got, want) {
+		t.Errorf("the run has %v", got)
+	}
+	if err := co.noteRefusals(); err != nil || !slices.Equal(books.noted, want) {
+		t.Errorf("noted: %v", books.noted)
+	}
+}
+
+// flood is more series than a run may have, as no recorder makes them.
+func flood(n int) (all []results.Series) {
+	for i := range n {
+		all = append(all, results.Series{Metric: results.Coupons.Name, Tags: results.Tags{Stage: fmt.Sprint("s", i)}, Count: 1})
+	}
+	return all
+}
+
+// What an ended worker still says is refused, changes nothing, and is kept apart.
+func TestSnapshotAfterTheEnd(t *testing.T) {
+	books := &shelf{}
+	co, join, wait := leading(t, Config{Store: books, Notes: books, Workers: 1, Lease: 300 * time.Millisecond, Lead: time.Millisecond})
+	w := newStub(t, "worker-1", join)
+	w.put(1, results.Snapshot{})
+	w.put(2, results.Snapshot{})
+	ended := func() bool { return len(co.Status().Members) > 0 && co.Status().Members[0].State == "lost" }
+	for late := time.Now().Add(5 * time.Second); !ended(); time.Sleep(10 * time.Millisecond) { // polling
+		if time.Now().After(late) {
+			t.Fatal("the lease did not end")
+		}
+	}
+	before := co.View()
+	ledger := []results.Promise{{Kind: results.OrderPromise, Known: true, Key: "k", ID: "o"}}
+	if status, _, text := w.put(3, results.Snapshot{Frontier: time.Second, Launched: 9, Ledger: ledger}); status != http.StatusConflict {
+		t.Errorf("after the end: %d %s", status, text)
+	}
+	if status, _, text := w.put(2, results.Snapshot{}); status != http.StatusConflict { // one that is stored
+		t.Errorf("repeated after the end: %d %s", status, text)
+	}
+	after := co.View()
+	if after.Launched() != before.Launched() || fmt.Sprint(after.Account) != fmt.Sprint(before.Account) || after.Load != before.Load {
+		t.Errorf("it changed the run: %+v, was %+v", after.Account, before.Account)
+	}
+	if want := (results.Apart{Snapshots: 1, Promises: 1}); after.Apart != want || co.Status().Apart != want {
+		t.Errorf("kept apart: %+v", after.Apart)
+	}
+	if len(books.apart) != 1 || !strings.HasSuffix(books.apart[0], "/3") {
+		t.Errorf("kept apart: %v", books.apart)
+	}
+	_ = w.fleet.Leave(time.Second)
+	if err := wait(); err != nil {
+		t.Error(err)
+	}
+	if want := []results.Refusal{{Reason: refusedEnded, Count: 2}}; !slices.Equal(books.noted, want) {
+		t.Errorf("noted at the end: %v", books.noted)
 	}
 }
 

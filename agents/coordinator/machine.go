@@ -122,12 +122,12 @@ func (m *Machine) step(e Event) []Action {
 
 func (m *Machine) exchanged(e Exchanged) []Action {
 	n := m.nodes[e.ID]
-	if n == nil {
+	if n == nil { // part of the run once it sends what can be stored
 		n = &node{id: e.ID, name: e.Name}
-		m.nodes[e.ID] = n
-		m.order = append(m.order, e.ID)
 	}
 	switch {
+	case n.Gone && e.Seq > n.Last:
+		return []Action{Apart{e.ID}, Answer{ID: e.ID, Err: errEnded}}
 	case n.Gone:
 		return []Action{Answer{ID: e.ID, Err: errEnded}}
 	case n.pending != nil: // its worker did not wait for the answer
@@ -144,6 +144,10 @@ func (m *Machine) exchanged(e Exchanged) []Action {
 		return []Action{Answer{ID: e.ID, Err: errForged}}
 	case e.Seq > n.Last+1: // a gap grants nothing, and says where to go on
 		return []Action{Answer{ID: e.ID, Lease: agents.Lease{Term: m.term, Stored: n.Last, Stop: m.stop, Why: m.why}}}
+	}
+	if m.nodes[e.ID] == nil {
+		m.nodes[e.ID] = n
+		m.order = append(m.order, e.ID)
 	}
 	n.pending = &e
 	return []Action{Commit{e.ID}}

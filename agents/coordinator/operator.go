@@ -56,6 +56,7 @@ func (c *Coordinator) Status() agents.Status {
 		Run: c.About.ID, Campaign: c.About.Campaign, Version: c.Version, Protocol: agents.Protocol,
 		Term: m.term, Started: m.started, Duration: m.End, Stop: m.stop.String(), Why: m.why,
 		Planned: c.About.Planned, Members: []agents.Standing{},
+		Refused: c.refusals(), Apart: c.merger.Run().Apart,
 	}
 	if m.started {
 		s.Elapsed = now - m.zero
@@ -100,6 +101,7 @@ func (c *Coordinator) operator(r *http.Request) error {
 			return nil
 		}
 	}
+	c.tally.Add(refusedOperator)
 	return fmt.Errorf("%w: no operator of this fleet", errForeign)
 }
 

@@ -64,6 +64,10 @@ func (c *Coordinator) Exchange(ctx context.Context, from Peer, e agents.Exchange
 		return agents.Lease{}, err // the worker has gone: what it sends again counts
 	}
 	c.mu.Lock()
+	if err := c.merger.Admit(p.snapshot); err != nil {
+		c.mu.Unlock()
+		return agents.Lease{}, fmt.Errorf("exchange %d: %w: %w", e.Seq, errBroken, err)
+	}
 	c.conclude(event, p)
 	queued := p.queued
 	c.mu.Unlock()
@@ -177,6 +181,8 @@ func (c *Coordinator) perform(actions []Action, p *parcel) *Answer {
 				_, err := c.merger.Add(p.snapshot)
 				c.keep(err)
 			}
+		case Apart:
+			c.setApart(p)
 		case Answer:
 			reply = &a
 		case Poke:

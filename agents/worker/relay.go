@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -39,6 +40,7 @@ type Relay struct {
 	leaving  time.Duration // when the child was asked to end; 0 if it was not
 	resigned bool          // the coordinator is to be told that this worker wants to go
 	term     uint64        // of the coordinator, the highest heard
+	ended    error         // the coordinator has ended the lease of this worker, and says so
 	over     bool
 }
 
@@ -68,7 +70,10 @@ type (
 		Err error
 	}
 	// Refused: the coordinator will never take it.
-	Refused struct{ Err error }
+	Refused struct {
+		At  time.Duration
+		Err error
+	}
 	// Exited: the child has ended, and everything it sent has come. Err says
 	// how, unless well.
 	Exited struct {
@@ -136,13 +141,13 @@ func (r *Relay) Step(e Event) []Action {
 	case Failed:
 		r.sending = false
 		if e.At > r.answered+r.giveUp {
-			return r.quit(fmt.Errorf("%w: no answer for %v: %w", errLost, r.giveUp, e.Err))
+			return r.quit(cmp.Or(r.ended, fmt.Errorf("%w: no answer for %v: %w", errLost, r.giveUp, e.Err)))
 		}
 		r.tries++
 		r.retry = e.At + backoff(r.tries)
 		return nil
 	case Refused:
-		return r.quit(e.Err)
+		return r.refused(e)
 	case Exited:
 		return r.exit(e)
 	case Poked:
@@ -171,6 +176,23 @@ func (r *Relay) snapped(e Snapped) []Action {
 	r.last, r.final, r.cut = e.Snapshot.Seq, e.Snapshot.Final, e.At
 	r.queue = append(r.queue, agents.Exchange{Seq: e.Snapshot.Seq, Snapshot: e.Snapshot.Bytes})
 	return r.send(e.At)
+}
+
+// refused ends the worker, and at once unless its lease was ended: then the child
+// is told to end, and what it measured and nobody has is delivered all the same.
+// It changes nothing any more, but the coordinator keeps it for the audit.
+func (r *Relay) refused(e Refused) []Action {
+	if !errors.Is(e.Err, ErrEnded) {
+		return r.quit(cmp.Or(r.ended, e.Err))
+	}
+	r.ended = cmp.Or(r.ended, e.Err)
+	r.queue = r.queue[1:]
+	r.sending, r.tries, r.answered = false, 0, e.At
+	actions := r.leave(e.At)
+	if len(r.queue) == 0 && (r.final || r.exited) {
+		return append(actions, r.quit(r.ended)...)
+	}
+	return append(actions, r.send(e.At)...)
 }
 
 func (r *Relay) leased(e Leased) []Action {
@@ -233,8 +255,12 @@ func (r *Relay) send(at time.Duration) []Action {
 func (r *Relay) exit(e Exited) []Action {
 	r.exited, r.fate = true, e.Err
 	switch {
+	case len(r.queue) == 0 && r.ended != nil:
+		return r.quit(r.ended)
 	case r.final && len(r.queue) == 0:
 		return r.quit(r.fate)
+	case r.ended != nil:
+		return nil // how it ended is of no interest any more
 	case r.final:
 		return nil // the last acknowledgement is still to come
 	}
@@ -272,7 +298,7 @@ func (r *Relay) tick(at time.Duration) []Action {
 	switch {
 	case r.exited || r.final:
 		if r.leaving > 0 && at > r.leaving+2*r.grace {
-			return r.quit(fmt.Errorf("%w: it did not take the last snapshot in time", errLost))
+			return r.quit(cmp.Or(r.ended, fmt.Errorf("%w: it did not take the last snapshot in time", errLost)))
 		}
 	case r.leaving > 0 && at > r.leaving+r.grace:
 		return []Action{Kill{fmt.Sprintf("did not end within %v", r.grace)}}

@@ -121,10 +121,34 @@ func TestRelay(t *testing.T) {
 			{Exited{at(0), nil}, "put 1 the child ended before its last snapshot"},
 			{reply(20, granted(1)), "quit: the child ended before its last snapshot"},
 		}},
-		{"an ended worker quits", []turn{
+		{"a refused worker quits", []turn{
 			{cut(0, 1), "put 1"},
-			{Refused{refusal{409, "ended"}}, "quit: coordinator answers 409 Conflict: ended"},
+			{Refused{at(10), refusal{422, "changed"}}, "quit: coordinator answers 422 Unprocessable Entity: changed"},
 			{cut(10, 2), ""},
+		}},
+		{"an ended worker delivers what nobody has, and quits", []turn{
+			{cut(0, 1), "put 1"},
+			{cut(1000, 2), ""},
+			{Refused{at(1010), refusal{409, "ended"}}, "grant 0 for 0s done, put 2"},
+			{Failed{at(1020), down}, ""},
+			{Ticked{at(1100)}, "put 2"},
+			{Refused{at(1110), refusal{409, "ended"}}, ""},
+			{last(1200, 3), "put 3"},
+			{Refused{at(1210), refusal{409, "ended"}}, "quit: coordinator answers 409 Conflict: ended"},
+			{cut(1220, 4), ""},
+		}},
+		{"an ended worker whose child dies or hangs", []turn{
+			{cut(0, 1), "put 1"},
+			{Refused{at(10), refusal{409, "ended"}}, "grant 0 for 0s done"},
+			{Ticked{at(5011)}, "kill: did not end within 5s"},
+			{Exited{at(5020), killed}, "quit: coordinator answers 409 Conflict: ended"},
+		}},
+		{"an ended worker can't reach anybody any more", []turn{
+			{cut(0, 1), "put 1"},
+			{Refused{at(10), refusal{409, "ended"}}, "grant 0 for 0s done"},
+			{last(20, 2), "put 2"},
+			{Failed{at(40), down}, ""},
+			{Ticked{at(10_011)}, "quit: coordinator answers 409 Conflict: ended"},
 		}},
 		{"the coordinator is gone", []turn{
 			{cut(0, 1), "put 1"},

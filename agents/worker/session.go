@@ -102,7 +102,7 @@ func (s *session) exchange(ctx context.Context, e agents.Exchange) Event {
 	var no refusal
 	switch {
 	case errors.As(err, &no):
-		return Refused{err}
+		return Refused{received, err}
 	case err != nil:
 		s.log.Debug("exchange", "seq", e.Seq, "err", err)
 		return Failed{received, err}

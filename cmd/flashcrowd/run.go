@@ -266,21 +266,37 @@ func auditStorefront(plan *scenarios.Plan, run *results.Run, kept *store.Store) 
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("GET /books/orders: %s", answer.Status)
 	}
-	a, err := audit.Orders(kept.Ledger(), audit.ReadOrders(answer.Body), unreported(plan, run))
+	late := map[string]bool{} // keys that ended workers used, and told of too late
+	orders := uint64(0)
+	for p, err := range kept.Superseded() {
+		if err != nil {
+			return nil, err
+		}
+		late[p.Key] = true
+		if p.Kind == results.OrderPromise && p.Known {
+			orders++
+		}
+	}
+	a, err := audit.Orders(kept.Ledger(), audit.ReadOrders(answer.Body), unreported(plan, run, late))
 	if err != nil {
 		return nil, err
 	}
+	a.Superseded = orders
 	a.Source = "the storefront's books"
 	return a, nil
 }
 
 // unreported says which keys a worker that was lost may have used after its
-// last snapshot: any of this crowd's, once one was lost; nil when none was.
-func unreported(plan *scenarios.Plan, run *results.Run) func(key string) bool {
-	if !slices.ContainsFunc(run.Workers, func(w results.Worker) bool { return !w.Finished }) {
+// last snapshot: any of this crowd's, once one was lost; nil when none was. Those
+// in late it did use.
+func unreported(plan *scenarios.Plan, run *results.Run, late map[string]bool) func(key string) bool {
+	if len(late) == 0 && !slices.ContainsFunc(run.Workers, func(w results.Worker) bool { return !w.Finished }) {
 		return nil
 	}
 	return func(key string) bool {
+		if late[key] {
+			return true
+		}
 		u, err := scenarios.ParseUUID(key)
 		if err != nil {
 			return false

@@ -53,6 +53,7 @@ func (p *page) workers(r *results.Run) {
 			brief(w),
 		})
 	}
+	defer p.doors(r)
 	if len(r.Workers) == 0 {
 		p.line("  no worker took part")
 		return
@@ -62,6 +63,21 @@ func (p *page) workers(r *results.Run) {
 		if utf8.RuneCountInString(w.Fate) > fateWidth {
 			p.line("  %s", strings.Join(wrap(w.Name+": "+w.Fate, p.width-2), "\n    "))
 		}
+	}
+}
+
+// doors says what the fleet turned away, and what of it was kept.
+func (p *page) doors(r *results.Run) {
+	var all []string
+	for _, refused := range r.Refused {
+		all = append(all, fmt.Sprintf("%s (%s)", refused.Reason, results.HumanCount(refused.Count)))
+	}
+	if len(all) > 0 {
+		p.line("  turned away: %s", strings.Join(wrap(strings.Join(all, ", "), p.width-15), "\n               "))
+	}
+	if r.Apart.Snapshots > 0 {
+		p.line("  kept apart: snapshots (%s) and promises (%s) after the end of a lease; they are in no figure",
+			results.HumanCount(r.Apart.Snapshots), results.HumanCount(r.Apart.Promises))
 	}
 }
 

@@ -27,6 +27,7 @@ func JSON(w io.Writer, d Document) error {
 		Metrics: map[string]metric{},
 		Stages:  []stage{}, Workers: some(r.Workers), Seconds: some(r.Seconds), Examples: some(r.Examples),
 		Warnings: some(r.Warnings), Files: some(d.Files), Changes: []change{}, Next: some(d.Next),
+		Refused: some(r.Refused), Apart: r.Apart,
 	}
 	if !r.Started.IsZero() {
 		doc.Started = &r.Started
@@ -72,6 +73,8 @@ type document struct {
 	Changes         []change          `json:"changes"`
 	Seconds         []results.Second  `json:"seconds"`
 	Examples        []results.Example `json:"examples"`
+	Refused         []results.Refusal `json:"refused"`
+	Apart           results.Apart     `json:"kept_apart"`
 	Warnings        []string          `json:"warnings"`
 	Files           []File            `json:"files"`
 	Next            []string          `json:"next"`

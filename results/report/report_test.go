@@ -77,6 +77,10 @@ func (d day) run(t *testing.T) *results.Run {
 			number++
 		}
 	}
+	if d.dead {
+		m.Refuse([]results.Refusal{{Reason: "exchange after the end of its lease", Count: 3}, {Reason: "gossip under another key", Count: 1204}, {Reason: "stranger at the API", Count: 2}})
+		m.Apart(results.Snapshot{Ledger: make([]results.Promise, 5)})
+	}
 	for i, name := range names {
 		r := recorders[name]
 		s := r.Cut(1, 91*time.Second+300*time.Millisecond, results.Health{CPU: 0.31 + float64(i)/100, RSS: uint64(84+i) * 1_000_000})

@@ -86,6 +86,7 @@ const (
 	noteWorker  = "worker"
 	noteSkips   = "skips"
 	noteStop    = "stop"
+	noteRefused = "refused"
 )
 
 // Started notes the wall clock at plan time 0; the last note stands.
@@ -97,6 +98,9 @@ func (s *Store) Worker(id string, n results.WorkerNote) error { return s.note(no
 // Skips notes all planned shoppers that the coordinator itself knows will never
 // start; the last note stands.
 func (s *Store) Skips(all []results.Skip) error { return s.note(noteSkips, "", all) }
+
+// Refused notes what the fleet turned away, all of it; the last note stands.
+func (s *Store) Refused(all []results.Refusal) error { return s.note(noteRefused, "", all) }
 
 // Stop notes why load ended before its plan did; the first reason stands.
 func (s *Store) Stop(why string) error { return s.note(noteStop, "", why) }

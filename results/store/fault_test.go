@@ -89,7 +89,7 @@ func TestOpenFaults(t *testing.T) {
 			path := judged(t)
 			exec(t, path, "PRAGMA user_version = 7")
 			return path
-		}, "a newer flashcrowd wrote it: schema 7, and this one reads up to 2\nhint:"},
+		}, "a newer flashcrowd wrote it: schema 7, and this one reads up to 3\nhint:"},
 		{"truncated", func(t *testing.T) string {
 			path := judged(t)
 			if err := os.Truncate(path, 5000); err != nil {

@@ -14,12 +14,14 @@ import (
 
 // Snapshots yields what is stored, in the order of commits. The first that is
 // damaged is an error that names it, and ends the sequence.
-func (s *Store) Snapshots() iter.Seq2[results.Snapshot, error] {
+func (s *Store) Snapshots() iter.Seq2[results.Snapshot, error] { return s.snapshots("snapshots") }
+
+func (s *Store) snapshots(table string) iter.Seq2[results.Snapshot, error] {
 	return func(yield func(results.Snapshot, error) bool) {
 		fail := func(err error) {
 			yield(results.Snapshot{}, fmt.Errorf("read the snapshots in %s: %w", s.path, explain(err)))
 		}
-		rows, err := s.db.Query("SELECT worker, seq, sha256, bytes FROM snapshots WHERE length(bytes) > 0 ORDER BY n")
+		rows, err := s.db.Query("SELECT worker, seq, sha256, bytes FROM " + table + " WHERE length(bytes) > 0 ORDER BY n")
 		if err != nil {
 			fail(err)
 			return
@@ -56,9 +58,11 @@ func (s *Store) Snapshots() iter.Seq2[results.Snapshot, error] {
 
 // Ledger yields what shoppers were promised, in the order in which it was
 // stored, one snapshot in memory at a time.
-func (s *Store) Ledger() iter.Seq2[results.Promise, error] {
+func (s *Store) Ledger() iter.Seq2[results.Promise, error] { return ledger(s.Snapshots()) }
+
+func ledger(snapshots iter.Seq2[results.Snapshot, error]) iter.Seq2[results.Promise, error] {
 	return func(yield func(results.Promise, error) bool) {
-		for snapshot, err := range s.Snapshots() {
+		for snapshot, err := range snapshots {
 			if err != nil {
 				yield(results.Promise{}, err)
 				return
@@ -103,6 +107,12 @@ func (s *Store) Merger() (*results.Merger, error) {
 		if _, err := m.Add(snapshot); err != nil {
 			return nil, fmt.Errorf("read run %s: %w", s.path, err)
 		}
+	}
+	for snapshot, err := range s.Apart() {
+		if err != nil {
+			return nil, err
+		}
+		m.Apart(snapshot)
 	}
 	return m, nil
 }
@@ -176,6 +186,12 @@ func apply(m *results.Merger, kind, subject string, note []byte) error {
 			return err
 		}
 		m.Stop(why)
+	case noteRefused:
+		var all []results.Refusal
+		if err := json.Unmarshal(note, &all); err != nil {
+			return err
+		}
+		m.Refuse(all)
 	default:
 		return fmt.Errorf("unknown kind %q", kind)
 	}

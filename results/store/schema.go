@@ -5,7 +5,7 @@ package store
 const applicationID = 0x666c6372
 
 // schemaVersion is the newest schema this program writes and reads.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // schema makes an empty file a run's. What it says about the tables is for
 // whoever opens one with the sqlite3 shell, where .schema prints it.
@@ -39,7 +39,7 @@ CREATE TABLE lease ( -- one row: the coordinator's state, as of the last decisio
 
 CREATE TABLE notes ( -- what only the coordinator knew
 	n       INTEGER PRIMARY KEY,
-	kind    TEXT NOT NULL, -- started, worker, skips, stop
+	kind    TEXT NOT NULL, -- started, worker, skips, stop, refused
 	subject TEXT NOT NULL, -- worker: its id
 	note    TEXT NOT NULL  -- JSON
 ) STRICT;
@@ -52,4 +52,4 @@ CREATE TABLE verdict ( -- one row once the run is judged
 	reasons TEXT NOT NULL,    -- JSON: [{rule, measured, held, kind}]
 	audit   TEXT              -- JSON; NULL where no books were held against the ledger
 ) STRICT;
-`
+` + apartTable

@@ -53,6 +53,8 @@ type Store struct {
 	header Header
 	lock   *lock // nil when opened for reading
 
+	hasApart bool // the file has that table: those of schema 1 and 2 did not
+
 	write  sync.Mutex // held for the length of a transaction
 	judged bool       // Finish was called; under write
 }
@@ -84,7 +86,7 @@ func Create(path string, h Header) (_ *Store, err error) {
 			err = errors.Join(fmt.Errorf("create run %s: %w", path, explain(err)), s.Close())
 		}
 	}()
-	s.header = h
+	s.header, s.hasApart = h, true
 	return s, s.transact(func(tx *sql.Tx) error {
 		for _, q := range []string{
 			fmt.Sprintf("PRAGMA application_id = %d", applicationID),
@@ -132,7 +134,11 @@ func openRun(path, mode string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open run %s: %w", path, err)
 	}
-	if err := s.readHeader(); err != nil {
+	err = s.readHeader()
+	if err == nil && mode == "rw" {
+		err = s.upgrade()
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open run %s: %w", path, explain(err)), s.Close())
 	}
 	return s, nil
@@ -163,10 +169,25 @@ func open(path, mode string) (*Store, error) {
 	return s, nil
 }
 
+// upgrade makes what an older program did not write.
+func (s *Store) upgrade() error {
+	if s.hasApart {
+		return nil
+	}
+	s.hasApart = true
+	return s.transact(func(tx *sql.Tx) error {
+		_, err := tx.Exec(apartTable)
+		return err
+	})
+}
+
 // readHeader refuses what is not a run that this program can read.
 func (s *Store) readHeader() error {
 	var application, version int64
 	if err := s.db.QueryRow("SELECT application_id, user_version FROM pragma_application_id, pragma_user_version").Scan(&application, &version); err != nil {
+		return err
+	}
+	if err := s.db.QueryRow("SELECT count(*) FROM sqlite_schema WHERE name = 'apart'").Scan(&s.hasApart); err != nil {
 		return err
 	}
 	if application != applicationID {

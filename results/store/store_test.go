@@ -288,6 +288,78 @@ func count(t *testing.T, s *store.Store) (n int) {
 	return n
 }
 
+// What ended workers sent is kept apart: in no figure and no ledger, once, and
+// within bounds. Files that are older get a place for it.
+func TestApart(t *testing.T) {
+	s, path := create(t)
+	snapshot := func(seq uint64, ledger int) results.Delivery {
+		cut := results.NewRecorder("w").Cut(seq, 0, results.Health{})
+		cut.Launched = 7
+		for i := range ledger {
+			cut.Ledger = append(cut.Ledger, results.Promise{Kind: results.OrderPromise, Known: true, Key: fmt.Sprint("k", i), ID: fmt.Sprint("o", i)})
+		}
+		return results.Delivery{Worker: "w", Seq: seq, Bytes: results.Encode(cut)}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("DROP TABLE apart; PRAGMA user_version = 2"); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	old, err := store.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run, err := old.Run(); err != nil || run.Apart != (results.Apart{}) {
+		t.Errorf("an older file: %+v, %v", run, err)
+	}
+	old.Close()
+	if s, err = store.Resume(path); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i, want := range []bool{true, false} {
+		if kept, err := s.SetApart(snapshot(4, 3)); err != nil || kept != want {
+			t.Errorf("time %d: kept %v, %v", i, kept, err)
+		}
+	}
+	if kept, err := s.SetApart(results.Delivery{Worker: "w", Seq: 5, Bytes: make([]byte, 64<<20)}); err != nil || kept {
+		t.Errorf("beyond bounds: kept %v, %v", kept, err)
+	}
+	refused := []results.Refusal{{Reason: "stranger", Count: 3}}
+	if err := errors.Join(s.Refused([]results.Refusal{{Reason: "stranger", Count: 1}}), s.Refused(refused)); err != nil {
+		t.Fatal(err)
+	}
+	run, err := s.Run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (results.Apart{Snapshots: 1, Promises: 3}); run.Apart != want || run.Launched() != 0 || len(run.Workers) != 0 {
+		t.Errorf("the run has %+v, %d launched", run.Apart, run.Launched())
+	}
+	if !slices.Equal(run.Refused, refused) {
+		t.Errorf("refused: %v", run.Refused)
+	}
+	for p, err := range s.Ledger() {
+		t.Errorf("in the ledger: %v, %v", p, err)
+	}
+	superseded := 0
+	for _, err := range s.Superseded() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		superseded++
+	}
+	if superseded != 3 {
+		t.Errorf("%d promises for the audit", superseded)
+	}
+}
+
 func TestOneWriter(t *testing.T) {
 	s, path := create(t)
 	want := fmt.Sprintf("process %d is writing it", os.Getpid())

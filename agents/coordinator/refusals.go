@@ -1,0 +1,100 @@
+package coordinator
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/flashcrowd/flashcrowd/results"
+)
+
+// Why somebody was turned away from the API; membership has its own for gossip.
+const (
+	refusedStranger = "stranger at the API" // its certificate is no member's; counted once
+	refusedOperator = "status or stop, asked for by no operator"
+	refusedForeign  = "exchange in another's name"
+	refusedRequest  = "exchange that can't be read" // cut short, or nothing of ours
+	refusedLarge    = "exchange that is too large"
+	refusedChanged  = "exchange repeated with other bytes"
+	refusedForged   = "exchange with spans that nobody gave it"
+	refusedEnded    = "exchange after the end of its lease"
+)
+
+// turnDown counts an exchange that was refused. One that could not be stored is
+// none.
+func (c *Coordinator) turnDown(err error) {
+	var large *http.MaxBytesError
+	switch {
+	case errors.Is(err, errForeign):
+		c.tally.Add(refusedForeign)
+	case errors.Is(err, errEnded):
+		c.tally.Add(refusedEnded)
+	case errors.Is(err, errConflict), errors.Is(err, results.ErrChanged):
+		c.tally.Add(refusedChanged)
+	case errors.Is(err, errForged):
+		c.tally.Add(refusedForged)
+	case errors.As(err, &large):
+		c.tally.Add(refusedLarge)
+	case errors.Is(err, errRequest), errors.Is(err, errBroken):
+		c.tally.Add(refusedRequest)
+	}
+}
+
+// refusals returns all that was turned away since the run began, by reason. The
+// lock is held.
+func (c *Coordinator) refusals() []results.Refusal {
+	if c.fleet != nil {
+		c.outside = c.fleet.Refused()
+	}
+	sum := map[string]uint64{}
+	for _, counts := range []map[string]uint64{c.before, c.outside, c.tally.Counts()} {
+		for reason, n := range counts {
+			sum[reason] += n
+		}
+	}
+	all := []results.Refusal{}
+	for _, reason := range slices.Sorted(maps.Keys(sum)) {
+		all = append(all, results.Refusal{Reason: reason, Count: sum[reason]})
+	}
+	return all
+}
+
+// noteRefusals keeps them, where they have changed.
+func (c *Coordinator) noteRefusals() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := c.refusals()
+	if slices.Equal(all, c.noted) {
+		return nil
+	}
+	if err := c.Store.Refused(all); err != nil {
+		return err
+	}
+	c.noted = all
+	return nil
+}
+
+// recallRefusals goes on with the counts of the coordinator that led before.
+func (c *Coordinator) recallRefusals() {
+	c.before = map[string]uint64{}
+	c.noted = c.merger.Run().Refused
+	for _, r := range c.noted {
+		c.before[r.Reason] += r.Count
+	}
+}
+
+// setApart keeps what an ended worker still reports.
+func (c *Coordinator) setApart(p *parcel) {
+	if len(p.delivery.Bytes) == 0 {
+		return
+	}
+	kept, err := c.Store.SetApart(p.delivery)
+	if err != nil {
+		c.Log.Error("snapshot of an ended worker not kept", "worker", p.delivery.Worker, "seq", p.delivery.Seq, "err", err)
+		return
+	}
+	if kept {
+		c.merger.Apart(p.snapshot)
+	}
+}
