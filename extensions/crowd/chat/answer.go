@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
@@ -55,11 +56,11 @@ func (a *answer) takeAgain(data []byte, at time.Time) bool {
 // learn keeps what stands around content or reasoning, for takeAgain. The
 // caller has seen that the event says nothing else; number counts the events,
 // if anything in them does.
-func (a *answer) learn(data []byte, content, thought, number gjson.Result) {
+func (a *answer) learn(data []byte, content, thought, number pick.Value) {
 	switch {
-	case inside(thought) == "" && content.Type == gjson.String:
+	case len(thought.Inside()) == 0 && content.Kind == pick.String:
 		a.plain.learn(data, content, number)
-	case inside(thought) != "" && inside(content) == "":
+	case len(thought.Inside()) > 0 && len(content.Inside()) == 0:
 		a.thinking.learn(data, thought, number)
 	}
 }

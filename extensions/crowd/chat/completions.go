@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -27,6 +28,33 @@ func (completions) said(b []byte, more bool, step scenarios.Step) []byte {
 	return appendLine(b, more, step)
 }
 
+// What is looked for in a chunk or a whole answer; in the one the words are in
+// the choice's delta, in the other in its message.
+const (
+	ofError = iota
+	ofCode
+	ofTokens
+	ofReasoned
+	ofFinish
+	ofContent
+	ofRefusal
+	ofThought
+	ofThoughtToo
+	ofCalls
+	ofCompletion
+)
+
+var (
+	chunkShape   = completionShape("delta")
+	messageShape = completionShape("message")
+)
+
+func completionShape(words string) *pick.Shape {
+	words = "choices.0." + words
+	return pick.New("error", "code", "usage.completion_tokens", "usage.completion_tokens_details.reasoning_tokens", "choices.0.finish_reason",
+		words+".content", words+".refusal", words+".reasoning_content", words+".reasoning", words+".tool_calls")
+}
+
 // take implements dialect.
 func (completions) take(a *answer, data []byte, at time.Time) bool {
 	if bytes.HasPrefix(data, doneMark) {
@@ -36,82 +64,77 @@ func (completions) take(a *answer, data []byte, at time.Time) bool {
 	if a.takeAgain(data, at) {
 		return true
 	}
-	if !valid(data) {
+	var of [ofCompletion]pick.Value
+	if !chunkShape.Object(data, of[:]) {
 		return a.fault("a chunk that is no JSON object")
 	}
-	if e, failed := failure(data); failed {
-		return a.fail(e, "an error frame")
+	if of[ofError].Kind > pick.Null || of[ofCode].Kind == pick.String {
+		if e, failed := failure(data); failed {
+			return a.fail(e, "an error frame")
+		}
 	}
-	usage := gjson.GetBytes(data, "usage")
-	counted := a.count(usage.Get("completion_tokens"), usage.Get("completion_tokens_details.reasoning_tokens"))
-	choice := gjson.GetBytes(data, "choices.0")
-	delta := choice.Get("delta")
-	if !a.message(delta, at) {
+	counted := a.count(of[ofTokens].Result(), of[ofReasoned].Result())
+	if !a.message(&of, at) {
 		return false
 	}
-	a.finished(choice)
 	if a.finish == "" && !a.no && len(a.calls) == 0 && !counted {
-		a.learn(data, delta.Get("content"), thought(delta), gjson.Result{})
+		a.learn(data, of[ofContent], thought(&of), pick.Value{})
 	}
 	return true
 }
 
 // whole implements dialect.
 func (completions) whole(a *answer, body []byte, at time.Time) {
-	usage := gjson.GetBytes(body, "usage")
-	a.count(usage.Get("completion_tokens"), usage.Get("completion_tokens_details.reasoning_tokens"))
-	choice := gjson.GetBytes(body, "choices.0")
-	if a.message(choice.Get("message"), at) {
-		a.finished(choice)
-	}
+	var of [ofCompletion]pick.Value
+	messageShape.Object(body, of[:])
+	a.count(of[ofTokens].Result(), of[ofReasoned].Result())
+	a.message(&of, at)
 }
 
-// message takes a delta or a message.
-func (a *answer) message(m gjson.Result, at time.Time) bool {
-	content, refusal := m.Get("content"), m.Get("refusal")
-	for _, field := range [...]gjson.Result{content, refusal} {
-		if field.Type != gjson.String && field.Type != gjson.Null {
+// message takes a delta or a message, and why the answer ends if it says so.
+func (a *answer) message(of *[ofCompletion]pick.Value, at time.Time) bool {
+	for _, field := range [...]int{ofContent, ofRefusal} {
+		if k := of[field].Kind; k != pick.String && k > pick.Null {
 			return a.fault("content that is no string")
 		}
 	}
-	if inside(thought(m)) != "" {
+	if len(thought(of).Inside()) > 0 {
 		a.think(at)
 	}
-	if refusal.Str != "" {
+	if len(of[ofRefusal].Inside()) > 0 {
 		a.refuse(at)
 	}
-	return a.say([]byte(inside(content)), at) && a.callTools(m.Get("tool_calls"), at)
+	if !a.say(of[ofContent].Inside(), at) || !a.callTools(of[ofCalls], at) {
+		return false
+	}
+	if reason := of[ofFinish]; reason.Kind == pick.String && !reason.Is("null") { // as DashScope's own API writes it
+		a.ends(reason.Str())
+	}
+	return true
 }
 
 // thought returns the reasoning in a delta: DeepSeek, DashScope and others call
 // it reasoning_content, newer servers reasoning.
-func thought(delta gjson.Result) gjson.Result {
-	if t := delta.Get("reasoning_content"); inside(t) != "" {
+func thought(of *[ofCompletion]pick.Value) pick.Value {
+	if t := of[ofThought]; len(t.Inside()) > 0 {
 		return t
 	}
-	return delta.Get("reasoning")
+	return of[ofThoughtToo]
 }
 
-// finished notes why the answer ends, if the choice says so.
-func (a *answer) finished(choice gjson.Result) {
-	if reason := choice.Get("finish_reason"); reason.Type == gjson.String && reason.Str != "null" { // as DashScope's own API writes it
-		a.ends(reason.Str)
-	}
-}
+var callShape = pick.New("index", "id", "function.name", "function.arguments")
 
 // callTools takes the tool_calls of a delta or a message. Fragments of one call
 // have the same index.
-func (a *answer) callTools(list gjson.Result, at time.Time) bool {
-	if !list.IsArray() {
-		return true
-	}
+func (a *answer) callTools(list pick.Value, at time.Time) bool {
 	ok := true
-	list.ForEach(func(_, piece gjson.Result) bool {
+	var of [4]pick.Value
+	callShape.Each(list, of[:], func() bool {
 		index := -1.0 // some backends do not number calls
-		if n := piece.Get("index"); n.Type == gjson.Number {
-			index = n.Num
+		if of[0].Kind == pick.Number {
+			index = of[0].Result().Num
 		}
-		ok = a.call(index, inside(piece.Get("id")), inside(piece.Get("function.name")), inside(piece.Get("function.arguments")), at)
+		ok = a.call(index, string(of[1].Inside()), string(of[2].Inside()), string(of[3].Inside()), at)
 		return ok
 	})
 	return ok

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"unicode/utf8"
 
-	"github.com/tidwall/gjson"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
 )
 
 // An envelope is what stood around the text of a plain delta. Events of one
@@ -21,14 +21,11 @@ type envelope struct {
 // learn keeps what stands around text, which was found in data, and around
 // number, if that exists. The caller has seen that the event says nothing
 // beside the text.
-func (e *envelope) learn(data []byte, text, number gjson.Result) {
-	from, to := text.Index+1, text.Index+len(text.Raw)-1
-	if text.Index <= 0 || to > len(data) || from > to || string(data[from-1:to+1]) != text.Raw {
-		return // gjson does not say where it was
-	}
+func (e *envelope) learn(data []byte, text, number pick.Value) {
+	from, to := text.At+1, text.At+len(text.Raw)-1
 	before, after := data[:from], data[to:]
 	e.front, e.back = e.front[:0], e.back[:0]
-	if n, end := number.Index, number.Index+len(number.Raw); n > 0 && end < len(data) && string(data[n:end]) == number.Raw && digits(number.Raw) == len(number.Raw) {
+	if n, end := number.At, number.At+len(number.Raw); number.Kind == pick.Number && digits(number.Raw) == len(number.Raw) {
 		switch {
 		case end < from:
 			e.front, before = append(e.front, data[:n]...), data[end:from]
@@ -81,7 +78,7 @@ func (e *envelope) inside(data []byte) ([]byte, bool) {
 
 // digits returns how many bytes of the whole number that s begins with, as JSON
 // writes one; 0 if it begins with none.
-func digits[T string | []byte](s T) int {
+func digits(s []byte) int {
 	n := 0
 	for n < len(s) && '0' <= s[n] && s[n] <= '9' {
 		n++

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -29,6 +30,19 @@ func (responses) said(b []byte, more bool, step scenarios.Step) []byte {
 	return appendLine(b, more, step)
 }
 
+// What is looked for in an event.
+const (
+	ofType = iota
+	ofDelta
+	ofNumber
+	ofIndex
+	ofItem
+	ofResponse
+	ofEvent
+)
+
+var eventShape = pick.New("type", "delta", "sequence_number", "output_index", "item", "response")
+
 // take implements dialect. Events that are not named here say nothing that a
 // shopper waits for.
 func (responses) take(a *answer, data []byte, at time.Time) bool {
@@ -39,41 +53,41 @@ func (responses) take(a *answer, data []byte, at time.Time) bool {
 		a.done, a.end = true, at
 		return false
 	}
-	if !valid(data) {
+	var of [ofEvent]pick.Value
+	if !eventShape.Object(data, of[:]) {
 		return a.fault("an event that is no JSON object")
 	}
-	get := func(path string) gjson.Result { return gjson.GetBytes(data, path) }
-	switch kind := get("type").Str; kind {
+	place := of[ofIndex].Result().Num
+	switch kind := of[ofType].Str(); kind {
 	case "response.output_text.delta", "response.reasoning_text.delta", "response.reasoning_summary_text.delta":
-		delta := get("delta")
-		if delta.Type != gjson.String {
+		content, thought := of[ofDelta], pick.Value{}
+		if content.Kind != pick.String {
 			return a.fault("a delta that is no string")
 		}
-		content, thought := delta, gjson.Result{}
 		if kind != "response.output_text.delta" {
 			content, thought = thought, content
 		}
-		a.learn(data, content, thought, get("sequence_number"))
-		if inside(thought) != "" {
+		a.learn(data, content, thought, of[ofNumber])
+		if len(thought.Inside()) > 0 {
 			a.think(at)
 		}
-		return a.say([]byte(inside(content)), at)
+		return a.say(content.Inside(), at)
 	case "response.refusal.delta", "response.refusal.done":
 		a.refuse(at)
 	case "response.output_item.added":
-		if item := get("item"); item.Get("type").Str == "function_call" {
-			return a.call(get("output_index").Num, inside(item.Get("call_id")), inside(item.Get("name")), inside(item.Get("arguments")), at)
+		if item := of[ofItem].Result(); item.Get("type").Str == "function_call" {
+			return a.call(place, inside(item.Get("call_id")), inside(item.Get("name")), inside(item.Get("arguments")), at)
 		}
 	case "response.function_call_arguments.delta":
-		return a.call(get("output_index").Num, "", "", inside(get("delta")), at)
+		return a.call(place, "", "", string(of[ofDelta].Inside()), at)
 	case "response.output_item.done":
-		return a.item(get("output_index").Num, get("item"), at)
+		return a.item(place, of[ofItem].Result(), at)
 	case "response.completed", "response.incomplete":
 		a.done, a.end = true, at
-		a.response(get("response"), at)
+		a.response(of[ofResponse].Result(), at)
 		return false
 	case "response.failed":
-		return a.fail(get("response.error"), kind)
+		return a.fail(of[ofResponse].Result().Get("error"), kind)
 	default:
 		e, failed := failure(data)
 		switch {

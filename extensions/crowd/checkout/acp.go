@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -113,9 +114,9 @@ func (a acp) appendPayment(b []byte, step scenarios.Step) []byte {
 
 // envelope finds none around a checkout. An error of the protocol is flat, and
 // has a type and a code where a checkout has its status.
-func (a acp) envelope(answer gjson.Result) (no string, ok bool) {
-	if kind := answer.Get("type").Str; kind != "" && !answer.Get("status").Exists() {
-		return wire.Clip(kind + ": " + answer.Get("code").String()), true
+func (a acp) envelope(of answer) (no string, ok bool) {
+	if kind := of[ofType].Str(); kind != "" && of[ofStatus].Kind == pick.Missing {
+		return wire.Clip(kind + ": " + of[ofCode].Text()), true
 	}
 	return "", true
 }

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/mcp"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
@@ -37,7 +35,7 @@ type dialect interface {
 	// envelope looks at what is around a checkout in an answer of a 2xx. It
 	// returns why the business did not do it, if it says so there, or, with
 	// false, why this is no answer of the protocol.
-	envelope(answer gjson.Result) (no string, ok bool)
+	envelope(of answer) (no string, ok bool)
 	// state says what a checkout's status means.
 	state(status string) state
 }

@@ -1,13 +1,14 @@
 package checkout
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
@@ -24,60 +25,85 @@ const (
 	done                 // an order
 )
 
+// An answer is what is looked for in one, of whatever dialect.
+type answer [ofAnswer]pick.Value
+
+const (
+	ofType = iota
+	ofCode
+	ofUCP
+	ofUCPStatus
+	ofMessages
+	ofProducts
+	ofID
+	ofStatus
+	ofCurrency
+	ofTotals
+	ofApplied
+	ofReason
+	ofOrder
+	ofAnswer
+)
+
+var (
+	answerShape = pick.New("type", "code", "ucp", "ucp.status", "messages", "products",
+		"id", "status", "currency", "totals", "discounts.applied", "discounts.rejected.0.reason", "order.id")
+	messageShape  = pick.New("type", "code", "resolution", "severity")
+	productShape  = pick.New("title", "variants.0.id", "variants.0.price.amount", "variants.0.price.currency")
+	totalShape    = pick.New("type", "amount")
+	discountShape = pick.New("code")
+)
+
 // classify says what an answer to a step means. Statuses beyond 2xx are for
 // requests that the business never saw; within, the body decides.
 func classify(d dialect, step scenarios.Step, status int, body []byte) scenarios.Result {
-	object := utf8.Valid(body) && gjson.ValidBytes(body)
-	answer := gjson.Result{}
-	if object {
-		answer = gjson.ParseBytes(body)
-		object = answer.IsObject()
-	}
+	var of answer
+	object := answerShape.Object(body, of[:])
 	if status < 200 || status > 299 {
-		return declined(status, object, answer)
+		return declined(status, object, &of)
 	}
 	if !object {
 		return malformed("no JSON object")
 	}
-	no, ok := d.envelope(answer)
+	no, ok := d.envelope(of)
 	if !ok {
 		return malformed(no)
 	}
-	if why := message(answer, "error"); why != "" {
+	if why := message(&of, "error"); why != "" {
 		no = why
 	}
 	if no != "" {
 		return scenarios.Result{Outcome: results.Rejected, Why: no}
 	}
 	if step.Kind == scenarios.Search {
-		return found(answer)
+		return found(of[ofProducts])
 	}
-	id := answer.Get("id")
+	id := of[ofID].Str()
 	switch {
-	case id.Type != gjson.String || id.Str == "" || id.Str == "." || id.Str == ".." || len(id.Str) > longest:
+	case id == "" || id == "." || id == ".." || len(id) > longest:
 		return malformed("no id that could stand in a path")
 	case step.Kind == scenarios.Delegate:
-		return scenarios.Result{Outcome: results.OK, Token: strings.Clone(id.Str)}
-	case step.Kind != scenarios.Create && id.Str != step.Session:
-		return malformed("the answer is about another session: " + wire.Clip(id.Str))
+		return scenarios.Result{Outcome: results.OK, Token: id}
+	case step.Kind != scenarios.Create && id != step.Session:
+		return malformed("the answer is about another session: " + wire.Clip(id))
 	}
-	r := scenarios.Result{Session: strings.Clone(id.Str)}
-	is := answer.Get("status").Str
+	r := scenarios.Result{Session: id}
+	is := of[ofStatus].Str()
 	stands := d.state(is)
 	switch {
 	case stands == unknown:
 		return malformed("a checkout with the status " + wire.Clip(is))
 	case step.Kind == scenarios.Update:
-		updated(&r, answer, step.Coupon)
+		updated(&r, &of, step.Coupon)
 	case step.For() == scenarios.Complete && stands == done:
-		completed(&r, answer)
+		completed(&r, &of)
 	case step.For() == scenarios.Complete && stands == busy: // asked about by reading: completing again would be another request
 		r.Outcome, r.Pending = results.OK, true
 	case step.For() == scenarios.Read:
-		shown(&r, answer, stands)
+		shown(&r, &of, stands)
 	case step.Kind == scenarios.Create && stands == open:
 		r.Outcome = results.OK
-		priced(&r, answer)
+		priced(&r, &of)
 	case stands == open || stands == stuck: // open: was asked to complete, and did not
 		r.Outcome, r.Why = results.Rejected, "the checkout is "+is
 	default:
@@ -95,12 +121,12 @@ const longest = 256
 const inFlight = "idempotency_in_flight"
 
 // declined is an answer with a status that is no success.
-func declined(status int, object bool, answer gjson.Result) scenarios.Result {
+func declined(status int, object bool, of *answer) scenarios.Result {
 	r := scenarios.Result{Why: fmt.Sprintf("HTTP %d", status)}
 	code := ""
 	if object {
-		if code = answer.Get("code").String(); code == "" {
-			code = message(answer, "error")
+		if code = of[ofCode].Text(); code == "" {
+			code = message(of, "error")
 		}
 		if code != "" {
 			r.Why += ": " + wire.Clip(code)
@@ -121,21 +147,15 @@ func declined(status int, object bool, answer gjson.Result) scenarios.Result {
 
 // message returns the code of the first message of a type, with what can
 // be done about it: UCP calls that severity, ACP resolution.
-func message(answer gjson.Result, kind string) string {
+func message(of *answer, kind string) string {
 	found := ""
-	answer.Get("messages").ForEach(func(_, m gjson.Result) bool {
-		if m.Get("type").Str != kind {
+	var m [4]pick.Value // type, code, resolution, severity
+	messageShape.Each(of[ofMessages], m[:], func() bool {
+		if !m[0].Is(kind) {
 			return true
 		}
-		if found = m.Get("code").String(); found == "" {
-			found = kind + " without a code"
-		}
-		found = wire.Clip(found)
-		hint := m.Get("resolution").Str
-		if hint == "" {
-			hint = m.Get("severity").Str
-		}
-		if hint != "" {
+		found = wire.Clip(cmp.Or(m[1].Text(), kind+" without a code"))
+		if hint := cmp.Or(m[2].Str(), m[3].Str()); hint != "" {
 			found += " (" + wire.Clip(hint) + ")"
 		}
 		return false
@@ -145,15 +165,15 @@ func message(answer gjson.Result, kind string) string {
 
 // updated is OK when the code stands among the discounts that were applied: a
 // code that is left out silently is a coupon lost.
-func updated(r *scenarios.Result, answer gjson.Result, code string) {
-	if r.Redeemed = applied(answer, code); r.Redeemed != "" {
+func updated(r *scenarios.Result, of *answer, code string) {
+	if r.Redeemed = applied(of, code); r.Redeemed != "" {
 		r.Outcome = results.OK
-		priced(r, answer)
+		priced(r, of)
 		return
 	}
 	r.Outcome = results.Rejected
-	if r.Why = message(answer, "warning"); r.Why == "" {
-		r.Why = wire.Clip(answer.Get("discounts.rejected.0.reason").String())
+	if r.Why = message(of, "warning"); r.Why == "" {
+		r.Why = wire.Clip(of[ofReason].Text())
 	}
 	if r.Why == "" {
 		r.Why = "the code was not applied, and no message says why"
@@ -161,33 +181,30 @@ func updated(r *scenarios.Result, answer gjson.Result, code string) {
 }
 
 // completed is OK when there is an order, also if what it costs is not told.
-func completed(r *scenarios.Result, answer gjson.Result) {
-	order := answer.Get("order.id")
-	if order.Type != gjson.String || order.Str == "" || len(order.Str) > longest {
+func completed(r *scenarios.Result, of *answer) {
+	order := of[ofOrder].Str()
+	if order == "" || len(order) > longest {
 		*r = malformed("completed, without an order's id")
 		return
 	}
-	r.Outcome, r.Order, r.Redeemed = results.OK, strings.Clone(order.Str), applied(answer, "")
-	if !priced(r, answer) {
+	r.Outcome, r.Order, r.Redeemed = results.OK, order, applied(of, "")
+	if !priced(r, of) {
 		r.Why = "completed, without a total in a currency"
 	}
 }
 
 // found is OK when the answer is a list of products. One that can't be bought,
 // for want of a variant with an id and a price, is left out.
-func found(answer gjson.Result) scenarios.Result {
-	products := answer.Get("products")
-	if !products.IsArray() {
+func found(products pick.Value) scenarios.Result {
+	if products.Kind != pick.Array {
 		return malformed("no list of products")
 	}
 	r := scenarios.Result{Outcome: results.OK}
-	products.ForEach(func(_, p gjson.Result) bool {
-		v := p.Get("variants.0")
-		id, amount, currency := v.Get("id").Str, v.Get("price.amount"), v.Get("price.currency").Str
-		if id != "" && len(id) <= longest && amount.Type == gjson.Number && amount.Num >= 0 && amount.Num < 1<<53 && len(currency) == 3 {
-			r.Offers = append(r.Offers, scenarios.Offer{
-				ID: strings.Clone(id), Title: wire.Clip(p.Get("title").Str), Price: int64(amount.Num), Currency: strings.ToUpper(currency),
-			})
+	var p [4]pick.Value // title; of the first variant its id, amount, currency
+	productShape.Each(products, p[:], func() bool {
+		id, price, currency := p[1].Str(), p[2].Result(), p[3].Str()
+		if id != "" && len(id) <= longest && price.Type == gjson.Number && price.Num >= 0 && price.Num < 1<<53 && len(currency) == 3 {
+			r.Offers = append(r.Offers, scenarios.Offer{ID: id, Title: wire.Clip(p[0].Str()), Price: int64(price.Num), Currency: strings.ToUpper(currency)})
 		}
 		return len(r.Offers) < mostOffers
 	})
@@ -200,33 +217,34 @@ const mostOffers = 100
 // shown is OK: the answer shows a checkout, whatever became of it. While it is
 // being completed it is asked about again. It does not promise an order: that
 // is what completing it is for.
-func shown(r *scenarios.Result, answer gjson.Result, stands state) {
+func shown(r *scenarios.Result, of *answer, stands state) {
 	r.Outcome, r.Pending = results.OK, stands == busy
-	if id := answer.Get("order.id"); stands == done && id.Type == gjson.String && len(id.Str) <= longest {
-		r.Order = strings.Clone(id.Str)
+	if id := of[ofOrder].Str(); stands == done && len(id) <= longest {
+		r.Order = id
 	}
 }
 
 // priced takes the total with its currency, and says whether both are there.
-func priced(r *scenarios.Result, answer gjson.Result) bool {
-	amount, ok := total(answer)
-	currency := answer.Get("currency").Str
+func priced(r *scenarios.Result, of *answer) bool {
+	amount, ok := total(of)
+	currency := of[ofCurrency].Str()
 	if !ok || len(currency) != 3 || strings.ContainsFunc(currency, func(r rune) bool { return r|0x20 < 'a' || r|0x20 > 'z' }) {
 		return false
 	}
 	r.Amount, r.Currency = amount, strings.ToUpper(currency)
-	r.Subtotal = amount + discounts(answer)
+	r.Subtotal = amount + discounts(of)
 	return true
 }
 
 // applied returns the code as it stands among the applied discounts: the one
 // asked for, or any if none is. Codes are compared without case.
-func applied(answer gjson.Result, code string) string {
+func applied(of *answer, code string) string {
 	found := ""
-	answer.Get("discounts.applied").ForEach(func(_, d gjson.Result) bool {
-		is := d.Get("code").Str
+	var d [1]pick.Value // code
+	discountShape.Each(of[ofApplied], d[:], func() bool {
+		is := d[0].Str()
 		if is != "" && len(is) <= longest && (code == "" || strings.EqualFold(is, code)) {
-			found = strings.Clone(is)
+			found = is
 		}
 		return found == ""
 	})
@@ -234,15 +252,13 @@ func applied(answer gjson.Result, code string) string {
 }
 
 // total returns the amount of the entry that is the total, minor units.
-// JSON numbers are exact up to 2⁵³ only.
-func total(answer gjson.Result) (amount int64, ok bool) {
-	answer.Get("totals").ForEach(func(_, t gjson.Result) bool {
-		if t.Get("type").Str != "total" {
+func total(of *answer) (amount int64, ok bool) {
+	var t [2]pick.Value // type, amount
+	totalShape.Each(of[ofTotals], t[:], func() bool {
+		if !t[0].Is("total") {
 			return true
 		}
-		n := t.Get("amount")
-		ok = n.Type == gjson.Number && n.Num == math.Trunc(n.Num) && math.Abs(n.Num) < 1<<53
-		amount = int64(n.Num)
+		amount, ok = exact(t[1])
 		return false
 	})
 	return amount, ok
@@ -250,17 +266,24 @@ func total(answer gjson.Result) (amount int64, ok bool) {
 
 // discounts returns what the entries that are discounts take off. Some versions
 // write it as a negative amount; others have no such entry where there is none.
-func discounts(answer gjson.Result) (off int64) {
-	answer.Get("totals").ForEach(func(_, t gjson.Result) bool {
-		if kind := t.Get("type").Str; kind != "discount" && kind != "items_discount" {
+func discounts(of *answer) (off int64) {
+	var t [2]pick.Value // type, amount
+	totalShape.Each(of[ofTotals], t[:], func() bool {
+		if !t[0].Is("discount") && !t[0].Is("items_discount") {
 			return true
 		}
-		if n := t.Get("amount"); n.Type == gjson.Number && n.Num == math.Trunc(n.Num) && math.Abs(n.Num) < 1<<53 {
-			off += int64(math.Abs(n.Num))
+		if n, ok := exact(t[1]); ok {
+			off += max(n, -n)
 		}
 		return true
 	})
 	return off
+}
+
+// exact returns an amount. JSON numbers are exact up to 2⁵³ only.
+func exact(v pick.Value) (n int64, ok bool) {
+	r := v.Result()
+	return int64(r.Num), r.Type == gjson.Number && r.Num == math.Trunc(r.Num) && math.Abs(r.Num) < 1<<53
 }
 
 func malformed(why string) scenarios.Result {

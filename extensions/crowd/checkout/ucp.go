@@ -7,6 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -83,15 +84,15 @@ func appendCode(b []byte, code string) []byte {
 	return append(b, "]}"...)
 }
 
-func (ucp) envelope(answer gjson.Result) (no string, ok bool) {
-	if !answer.Get("ucp").IsObject() {
+func (ucp) envelope(of answer) (no string, ok bool) {
+	if of[ofUCP].Kind != pick.Object {
 		return "no ucp object", false
 	}
-	switch status := answer.Get("ucp.status"); {
-	case status.Str == "error":
+	switch status := of[ofUCPStatus]; {
+	case status.Is("error"):
 		return "ucp.status is error, without a message", true
-	case status.Exists() && status.Str != "success":
-		return "ucp.status is " + wire.Clip(status.String()), true
+	case status.Kind != pick.Missing && !status.Is("success"):
+		return "ucp.status is " + wire.Clip(status.Text()), true
 	}
 	return "", true
 }

@@ -2,28 +2,29 @@ package coupons
 
 import (
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
-	"github.com/tidwall/gjson"
-
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
+var answerShape = pick.New("code", "message", "coupon_id")
+
 // classify says what an answer means: its body, and its status only where the
 // body says nothing.
 func classify(status int, body []byte) scenarios.Result {
-	if !utf8.Valid(body) || !gjson.ValidBytes(body) || !gjson.ParseBytes(body).IsObject() {
+	var of [3]pick.Value
+	if !answerShape.Object(body, of[:]) {
 		return scenarios.Result{Outcome: byStatus(status), Why: fmt.Sprintf("HTTP %d and no JSON object", status)}
 	}
-	if code := gjson.GetBytes(body, "code"); code.Exists() && code.Type != gjson.Null {
-		why := fmt.Sprintf("HTTP %d: %s", status, code.String())
-		if message := gjson.GetBytes(body, "message").String(); message != "" {
+	code, message, id := of[0], of[1].Text(), of[2].Str()
+	if code.Kind > pick.Null {
+		why := fmt.Sprintf("HTTP %d: %s", status, code.Text())
+		if message != "" {
 			why += ": " + message
 		}
-		return scenarios.Result{Outcome: meaning(code.String()), Denied: denial(code.String()), Why: wire.Clip(why)}
+		return scenarios.Result{Outcome: meaning(code.Text()), Denied: denial(code.Text()), Why: wire.Clip(why)}
 	}
 	if status < 200 || status > 299 {
 		o := byStatus(status)
@@ -32,14 +33,13 @@ func classify(status int, body []byte) scenarios.Result {
 		}
 		return scenarios.Result{Outcome: o, Why: fmt.Sprintf("HTTP %d without a code", status)}
 	}
-	id := gjson.GetBytes(body, "coupon_id")
 	switch {
-	case id.Type != gjson.String || id.Str == "":
+	case id == "":
 		return scenarios.Result{Outcome: results.Malformed, Why: "no coupon_id"}
-	case len(id.Str) > longest:
+	case len(id) > longest:
 		return scenarios.Result{Outcome: results.Malformed, Why: "a coupon_id that is too long"}
 	}
-	return scenarios.Result{Outcome: results.OK, Coupon: strings.Clone(id.Str)}
+	return scenarios.Result{Outcome: results.OK, Coupon: id}
 }
 
 // longest is the most bytes of a coupon's id; WeChat Pay's have 20 at most.
