@@ -100,8 +100,8 @@ func (f *planFlags) given(nameOrPath string) []string {
 		case "json", "runs", "verbose":
 		case "target":
 			args = append(args, "--target="+redactURL(value))
-		case "allow":
-			args = append(args, "--allow="+strings.Join(f.allow, ","))
+		case "allow", "bug", "shop":
+			args = append(args, "--"+flag.Name+"="+strings.Trim(value, "[]"))
 		default:
 			args = append(args, "--"+flag.Name+"="+value)
 		}

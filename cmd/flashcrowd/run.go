@@ -37,6 +37,8 @@ type runFlags struct {
 	planFlags
 	workers int
 	design  string
+	bugs    []string
+	shop    []string // flags of the built-in storefront, as name=value
 	json    string
 	runs    string
 	verbose bool
@@ -61,6 +63,8 @@ ends at once. Either way the run is kept and can be read.`,
 	f.add(c.Flags())
 	c.Flags().IntVar(&f.workers, "workers", 1, "worker processes to share the crowd")
 	c.Flags().StringVar(&f.design, "design", "guarded", "design of the built-in storefront: see flashcrowd storefront --list")
+	c.Flags().StringSliceVar(&f.bugs, "bug", nil, "fault to plant into the built-in storefront: see flashcrowd storefront --list; may be repeated")
+	c.Flags().StringSliceVar(&f.shop, "shop", nil, "flag of the built-in storefront, such as stock=500; may be repeated: see flashcrowd storefront --help")
 	c.Flags().StringVar(&f.json, "json", "", "also write the report as JSON to this file, or to standard output with - (then without the text)")
 	c.Flags().StringVar(&f.runs, "runs", "runs", "folder that keeps the runs")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell what the coordinator does")
@@ -83,8 +87,9 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 		return usage(fmt.Errorf("--json: %w", err))
 	}
 	defer keep.drop()
-	if plan.Target.URL == "" && !slices.ContainsFunc(storefront.Designs(), func(d storefront.Design) bool { return d.Name == f.design }) {
-		return usage(fmt.Errorf("--design %s: there is no such design\nhint: flashcrowd storefront --list", f.design))
+	opened, err := f.storefront(plan)
+	if err != nil {
+		return usage(err)
 	}
 	for _, warning := range plan.Warnings() {
 		fmt.Fprintf(w.Talk, "warning: %s\n", warning)
@@ -103,11 +108,11 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	target := redactURL(plan.Target.URL)
 	var shop *part
 	if plan.Target.URL == "" {
-		if shop, plan.Target.URL, err = startStorefront(ctx, f.design, filepath.Join(dir, "books.db"), logs); err != nil {
+		if shop, plan.Target.URL, err = startStorefront(ctx, opened, filepath.Join(dir, "books.db"), logs); err != nil {
 			return err
 		}
 		defer shop.end(shopGrace)
-		target = "storefront " + f.design + " (built in)"
+		target = "storefront " + strings.Join(append([]string{f.design}, f.bugs...), " with ") + " (built in)"
 	}
 
 	kept, about, err := keepRun(dir, plan, target, f.given(name))
@@ -137,6 +142,21 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 		return unkept
 	}
 	return conclude(w, keep, plan, kept, shop != nil, unkept)
+}
+
+// storefront returns the arguments of the storefront to start, if there is no
+// other backend.
+func (f *runFlags) storefront(plan *scenarios.Plan) ([]string, error) {
+	if plan.Target.URL != "" {
+		if len(f.bugs)+len(f.shop) > 0 {
+			return nil, errors.New("--bug and --shop are of the built-in storefront, and there is a target\nhint: start it with flashcrowd storefront")
+		}
+		return nil, nil
+	}
+	if !slices.ContainsFunc(storefront.Designs(), func(d storefront.Design) bool { return d.Name == f.design }) {
+		return nil, fmt.Errorf("--design %s: there is no such design\nhint: flashcrowd storefront --list", f.design)
+	}
+	return shopArgs(f.design, f.bugs, f.shop)
 }
 
 // team is the parts of a run that are processes of this machine; none of it is

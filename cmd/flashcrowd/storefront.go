@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/flashcrowd/flashcrowd/scenarios/storefront"
 )
@@ -66,6 +67,16 @@ func storefrontCommand(w world) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&listen, "listen", "127.0.0.1:8088", "address and port, on loopback unless --public; port 0 takes a free one")
 	f.BoolVar(&public, "public", false, "let --listen be beyond loopback: whoever reaches it can shop and read its books")
+	addShop(f, &o)
+	f.BoolVar(&list, "list", false, "list the designs and what to expect of each, and the bugs")
+	f.BoolVar(&asJSON, "json", false, "with --list: print JSON")
+	f.BoolVar(&attended, "attended", false, "end when standard input does")
+	c.Flags().MarkHidden("attended")
+	return c
+}
+
+// addShop adds the flags that say which shop to open.
+func addShop(f *pflag.FlagSet, o *storefront.Options) {
 	f.StringVar(&o.Design, "design", "guarded", "how it is built: see --list")
 	f.StringVar(&o.Books, "books", "", "SQLite file that keeps the books (default: a temporary one)")
 	f.Int64Var(&o.Stock, "stock", 0, "coupons that can be issued (default: 10,000,000)")
@@ -79,11 +90,33 @@ func storefrontCommand(w world) *cobra.Command {
 	f.Uint64Var(&o.Seed, "seed", 0, "draws what is drawn: the same seed and the same keys have the same payments declined")
 	f.Int64Var(&o.Seats, "seats", 0, "seats of each film, concert and restaurant (default: 1,000,000)")
 	f.IntVar(&o.Flushes, "flushes", 1, "of --design null: the writes in which a stream leaves, 1 to 32")
-	f.BoolVar(&list, "list", false, "list the designs and what to expect of each")
-	f.BoolVar(&asJSON, "json", false, "with --list: print JSON")
-	f.BoolVar(&attended, "attended", false, "end when standard input does")
-	c.Flags().MarkHidden("attended")
-	return c
+	f.StringSliceVar(&o.Bugs, "bug", nil, "a fault to plant, for trying out who looks for it: see --list; may be repeated")
+}
+
+// shopArgs reads flags of the storefront that were given as name=value, and
+// returns them as arguments of it. It returns an error if no such shop could be
+// opened.
+func shopArgs(design string, bugs, given []string) (args []string, err error) {
+	var o storefront.Options
+	f := pflag.NewFlagSet("shop", pflag.ContinueOnError)
+	addShop(f, &o)
+	for _, g := range given {
+		if name, _, _ := strings.Cut(g, "="); f.Lookup(name) == nil || name == "books" {
+			return nil, fmt.Errorf("--shop %s: want a flag of the storefront, such as stock=500\nhint: flashcrowd storefront --help", g)
+		}
+		args = append(args, "--"+g)
+	}
+	for _, b := range bugs {
+		args = append(args, "--bug="+b)
+	}
+	args = append([]string{"--design=" + design}, args...)
+	if err := f.Parse(args); err != nil {
+		return nil, fmt.Errorf("--shop: %w", err)
+	}
+	if _, err := storefront.New(o); err != nil {
+		return nil, fmt.Errorf("%w\nhint: flashcrowd storefront --list", err)
+	}
+	return args, nil
 }
 
 // pauses is a flag that may be repeated.
@@ -131,13 +164,23 @@ func listDesigns(w world, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(w.Out)
 		enc.SetIndent("", "  ")
-		return enc.Encode(storefront.Designs())
+		return enc.Encode(struct {
+			Designs []storefront.Design `json:"designs"`
+			Bugs    []storefront.Bug    `json:"bugs"`
+		}{storefront.Designs(), storefront.Bugs()})
 	}
 	t := tabwriter.NewWriter(w.Out, 0, 0, 2, ' ', 0)
 	for _, d := range storefront.Designs() {
 		fmt.Fprintf(t, "%s\t%s\n", d.Name, d.Expect)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprint(w.Out, "\nBugs to plant with --bug, the invariant that each breaks, and where it was seen:\n\n")
+	for _, b := range storefront.Bugs() {
+		fmt.Fprintf(w.Out, "%s (%s)\n    %s\n    %s\n", b.Name, b.Breaks, b.Does, b.Source)
+	}
+	return nil
 }
 
 // untilEOF returns a context that ends when r does: a part leaves with whoever
@@ -153,14 +196,14 @@ func untilEOF(ctx context.Context, r io.Reader) context.Context {
 
 // startStorefront starts the built-in storefront as a process of its own, so
 // that the measuring side and the measured one share nothing, and returns its
-// URL.
-func startStorefront(ctx context.Context, design, books string, log io.Writer) (*part, string, error) {
+// URL. Its arguments are those of shopArgs.
+func startStorefront(ctx context.Context, shop []string, books string, log io.Writer) (*part, string, error) {
 	r, out, err := os.Pipe()
 	if err != nil {
 		return nil, "", fmt.Errorf("start the storefront: %w", err)
 	}
 	defer r.Close()
-	args := []string{"storefront", "--attended", "--listen", "127.0.0.1:0", "--design", design}
+	args := append([]string{"storefront", "--attended", "--listen", "127.0.0.1:0"}, shop...)
 	if books != "" {
 		args = append(args, "--books", books)
 	}

@@ -24,6 +24,8 @@ type journal struct {
 	tables  *tables // the writer's
 	remove  string  // temporary folder, to be removed at the end
 	loose   bool    // its tables take what strict ones refuse
+	lenses  []lens  // what planted bugs make of the ledger
+	committer
 
 	waiting chan *operation
 	stopped chan struct{} // closed when nothing is written any more
@@ -51,7 +53,9 @@ const (
 var errStopped = errors.New("the books are closed")
 
 func newJournal(o Options) *journal {
-	return &journal{options: o, waiting: make(chan *operation, mostWaiting), stopped: make(chan struct{})}
+	j := &journal{options: o, waiting: make(chan *operation, mostWaiting), stopped: make(chan struct{})}
+	j.committer = transactions{j}
+	return j
 }
 
 // Open implements durable.
@@ -132,8 +136,16 @@ func (j *journal) more(batch []*operation) []*operation {
 	return batch
 }
 
-// commit carries out a batch: all of it, on disk, or nothing.
-func (j *journal) commit(batch []*operation) (err error) {
+// A committer carries out a batch.
+type committer interface {
+	// commit carries out all of it, on disk, or nothing.
+	commit(batch []*operation) error
+}
+
+// transactions are a committer that makes each batch a transaction.
+type transactions struct{ *journal }
+
+func (j transactions) commit(batch []*operation) (err error) {
 	if err := j.tables.exec(j.tables.begin); err != nil {
 		return fmt.Errorf("begin a transaction: %w", err)
 	}
@@ -143,7 +155,7 @@ func (j *journal) commit(batch []*operation) (err error) {
 			j.tables.nextDue = 1 // look again
 		}
 	}()
-	if err := j.tables.settle(time.Now()); err != nil {
+	if err := j.tables.settle(time.Now(), j.seen(j.tables, &write{deed: read})); err != nil {
 		return err
 	}
 	for _, o := range batch {
@@ -233,7 +245,7 @@ func (j *journal) Write(ctx context.Context, w write) (answer, error) {
 	err := j.write(ctx, func(t *tables) error {
 		a, f, known, err := t.answered(w.key)
 		if err == nil && !known {
-			if a, err = decide(&w, t); err == nil {
+			if a, err = decide(&w, j.seen(t, &w)); err == nil {
 				err = t.remember(w.key, w.fingerprint, a)
 			}
 		}

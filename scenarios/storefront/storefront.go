@@ -54,12 +54,14 @@ type Options struct {
 	Pauses []Pause
 
 	// The payment handler.
-	Seed     uint64        // of whose payments are declined or delayed
+	Seed     uint64        // of whose payments are declined or delayed, and whom a planted bug meets
 	Decline  float64       // share of payments that are declined, in [0,1]
 	Delay    float64       // share of payments that take DelayFor, in [0,1]
 	DelayFor time.Duration // default 1s
 
 	Seats int64 // of each film, concert and restaurant; default 1,000,000
+
+	Bugs []string // names from Bugs, planted into a design that keeps its books on disk
 }
 
 // withDefaults returns o with its zero fields filled in.
@@ -205,7 +207,8 @@ func New(o Options) (*Server, error) {
 	var names []string
 	for _, d := range Designs() {
 		if d.Name == o.Design {
-			return &Server{newFace(d, o)}, nil
+			f := newFace(d, o)
+			return &Server{f}, f.shop.infest(o)
 		}
 		names = append(names, d.Name)
 	}

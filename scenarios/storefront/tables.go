@@ -281,11 +281,11 @@ func (t *tables) refund(s *session) error {
 }
 
 // settle decides the payments that are due.
-func (t *tables) settle(now time.Time) error {
+func (t *tables) settle(now time.Time, books ledger) error {
 	for t.nextDue != 0 && t.nextDue <= now.UnixNano() {
 		s, ok, err := readSession(t.due.QueryRow(now.UnixNano()))
 		if err == nil && ok {
-			err = settle(s, t)
+			err = settle(s, books)
 		}
 		if err == nil && !ok {
 			err = t.firstDue.QueryRow().Scan(&t.nextDue)
