@@ -16,6 +16,11 @@ import (
 // another version are refused at the door, in gossip.
 const Protocol = 1
 
+// VersionHeader is where a worker says which flashcrowd it is. A coordinator
+// gives its plan to workers of its own version alone: others may draw another
+// crowd from it.
+const VersionHeader = "Flashcrowd-Version"
+
 // LeaseLength is how long a lease lasts, counted by the child from its own cut
 // of the snapshot that the lease answers. The coordinator counts 2 % more, from
 // answering: the two clocks are never compared, only their rates are assumed

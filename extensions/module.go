@@ -15,6 +15,7 @@ import (
 	"go.k6.io/k6/v2/metrics"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/extensions/link"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
@@ -120,9 +121,21 @@ func (i *instance) crowd(value sobek.Value) error {
 // engine builds the engine for a setup; its facts leave through k6's samples.
 // It is ended when the campaign's files can't be read any more.
 func (i *instance) engine(setup link.Setup, alone bool, end func(error)) (*crowd.Engine, error) {
+	if !alone {
+		if err := given(setup); err != nil {
+			return nil, err
+		}
+	}
 	config, err := equip(setup, end)
 	if err != nil {
 		return nil, err
+	}
+	if target, ok := config.Dialer.(*wire.Target); ok && !alone {
+		looking, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := target.Permitted(looking); err != nil {
+			return nil, err
+		}
 	}
 	config.Alone = alone
 	if alone {
@@ -132,6 +145,21 @@ func (i *instance) engine(setup link.Setup, alone bool, end func(error)) (*crowd
 		config.Emit = func(f results.Fact) { state.Samples <- &parcel{fact: f} }
 	}
 	return crowd.New(config), nil
+}
+
+// given says which variable a plan asks for that the worker's user did not name:
+// whoever holds the cluster key could send one that reads them all.
+func given(setup link.Setup) error {
+	plan, err := scenarios.DecodePlan(setup.Plan)
+	if err != nil {
+		return fmt.Errorf("read the plan: %w", err)
+	}
+	for _, name := range plan.Secrets() {
+		if _, ok := setup.Env[name]; !ok {
+			return fmt.Errorf("the plan asks for ${%s}, which is not on this worker's --env list, or not set\nhint: export %[1]s=… and --env %[1]s on the worker, if that is meant", name)
+		}
+	}
+	return nil
 }
 
 // samples returns what turns facts into samples: k6's thresholds, summary and

@@ -1,7 +1,6 @@
 package coordinator
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +23,8 @@ import (
 //	POST /v1/stop                               agents.StopRequest, of operators
 //
 // 409 says that the worker's lease has ended and 422 that a sequence is known
-// with other bytes, or claims spans that nobody gave; 400 and 403 that the request is not one of ours. After 503
+// with other bytes, or claims spans that nobody gave; 426 that the worker is of
+// another version; 400 and 403 that the request is not one of ours. After 503
 // a worker tries again.
 func (c *Coordinator) server() *http.Server {
 	mux := http.NewServeMux()
@@ -48,8 +48,21 @@ func (c *Coordinator) server() *http.Server {
 }
 
 func (c *Coordinator) servePlan(w http.ResponseWriter, r *http.Request) {
-	if _, err := peer(r.TLS); err != nil {
+	from, err := peer(r)
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusForbidden)
+		return
+	}
+	if from.Version != c.Version {
+		if c.tally.Once(refusedVersion, from.ID) {
+			name := from.ID
+			if m, ok := c.member(from.ID); ok {
+				name = m.Name
+			}
+			c.Log.Error("a worker was refused: install the same flashcrowd on all machines", "worker", name, "its version", from.Version, "ours", c.Version)
+		}
+		http.Error(w, fmt.Sprintf("this worker is flashcrowd %s, the coordinator is flashcrowd %s: install the same on all machines", from.Version, c.Version),
+			http.StatusUpgradeRequired)
 		return
 	}
 	respond(w, c.brief)
@@ -71,7 +84,7 @@ func (c *Coordinator) serveExchange(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Coordinator) receive(w http.ResponseWriter, r *http.Request) (agents.Lease, error) {
-	from, err := peer(r.TLS)
+	from, err := peer(r)
 	if err != nil {
 		return agents.Lease{}, err
 	}
@@ -115,15 +128,30 @@ func status(err error) int {
 	return http.StatusServiceUnavailable
 }
 
-func peer(state *tls.ConnectionState) (Peer, error) {
-	if state == nil {
+func peer(r *http.Request) (Peer, error) {
+	if r.TLS == nil {
 		return Peer{}, errForeign
 	}
-	id, err := membership.PeerID(*state)
+	id, err := membership.PeerID(*r.TLS)
 	if err != nil {
 		return Peer{}, fmt.Errorf("%w: %w", errForeign, err)
 	}
-	return Peer{ID: id}, nil
+	version := r.Header.Get(agents.VersionHeader)
+	return Peer{ID: id, Version: version[:min(len(version), maxVersion)]}, nil
+}
+
+// maxVersion is as much as is kept of what a worker says of its version.
+const maxVersion = 100
+
+// member returns what gossip knows of a node.
+func (c *Coordinator) member(id string) (membership.Member, bool) {
+	c.mu.Lock()
+	fleet := c.fleet
+	c.mu.Unlock()
+	if fleet == nil {
+		return membership.Member{}, false
+	}
+	return fleet.Member(id)
 }
 
 func respond(w http.ResponseWriter, body []byte) {

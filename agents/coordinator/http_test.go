@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -138,11 +139,12 @@ func leading(t *testing.T, c Config) (co *Coordinator, join string, wait func() 
 
 // stub is a worker without a child.
 type stub struct {
-	t      *testing.T
-	id     membership.Identity
-	fleet  *membership.Fleet
-	base   string
-	pinned string // the coordinator
+	t       *testing.T
+	id      membership.Identity
+	fleet   *membership.Fleet
+	base    string
+	pinned  string // the coordinator
+	version string
 }
 
 func newStub(t *testing.T, name, join string) *stub {
@@ -183,6 +185,7 @@ func (s *stub) do(config *tls.Config, method, path string, body []byte) (int, []
 	if err != nil {
 		return 0, nil, err
 	}
+	req.Header.Set(agents.VersionHeader, s.version)
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, nil, err
@@ -363,6 +366,33 @@ func flood(n int) (all []results.Series) {
 	return all
 }
 
+// A worker of another version gets no plan, and both sides are told.
+func TestAnotherVersion(t *testing.T) {
+	books := &shelf{}
+	var said bytes.Buffer
+	co, join, _ := leading(t, Config{Store: books, Notes: books, Workers: 1, Version: "", Log: slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelError}))})
+	w := newStub(t, "worker-1", join)
+	w.version = "v9.9.9 " + strings.Repeat("x", 500)
+	want := fmt.Sprintf("this worker is flashcrowd %s, the coordinator is flashcrowd %s: install the same on all machines", w.version[:maxVersion], "")
+	for range 3 {
+		status, text, err := w.do(w.id.ClientTLS(w.pinned), http.MethodGet, "/v1/plan", nil)
+		if err != nil || status != http.StatusUpgradeRequired || strings.TrimSpace(string(text)) != want {
+			t.Errorf("%d %s %v", status, text, err)
+		}
+	}
+	if got := co.Status().Refused; len(got) != 1 || got[0] != (results.Refusal{Reason: refusedVersion, Count: 1}) {
+		t.Errorf("refused: %v", got)
+	}
+	if text := said.String(); strings.Count(text, "a worker was refused") != 1 || !strings.Contains(text, "worker=worker-1") || !strings.Contains(text, "v9.9.9") {
+		t.Errorf("the coordinator says %s", text)
+	}
+	w.version = "v9.9.9"
+	w.put(1, results.Snapshot{}) // in mid-run, which a resumed coordinator may lead, it is not turned away
+	if m := co.Status().Members; len(m) != 1 || m[0].Version != "v9.9.9" {
+		t.Errorf("status: %+v", m)
+	}
+}
+
 // What an ended worker still says is refused, changes nothing, and is kept apart.
 func TestSnapshotAfterTheEnd(t *testing.T) {
 	books := &shelf{}
@@ -419,7 +449,7 @@ func TestGroupCommit(t *testing.T) {
 		var all sync.WaitGroup
 		put := func(id string) {
 			snapshot := results.Encode(results.NewRecorder(id).Cut(1, 0, results.Health{}))
-			l, err := c.Exchange(t.Context(), Peer{id}, agents.Exchange{Seq: 1, Name: id, Snapshot: snapshot})
+			l, err := c.Exchange(t.Context(), Peer{ID: id}, agents.Exchange{Seq: 1, Name: id, Snapshot: snapshot})
 			if id == refused {
 				if !errors.Is(err, results.ErrChanged) {
 					t.Errorf("%s is refused with %v", id, err)

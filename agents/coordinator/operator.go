@@ -20,12 +20,13 @@ type beat struct {
 	lags   []*results.Histogram // of its shoppers, by stage
 	health results.Health
 	offset time.Duration
+	is     string // its version
 }
 
 // feel notes how a worker fares.
 func (c *Coordinator) feel(id string, p *parcel) {
 	before, now := c.beats[id], c.clock()
-	b := beat{at: now, health: p.snapshot.Health, offset: p.offset}
+	b := beat{at: now, health: p.snapshot.Health, offset: p.offset, is: p.version}
 	if gap := now - before.at; before.at > 0 && gap > 0 {
 		b.rate = float64(p.snapshot.Launched) / gap.Seconds()
 	}
@@ -71,7 +72,7 @@ func (c *Coordinator) Status() agents.Status {
 		state := agents.Standing{
 			ID: id, Name: n.name, Fate: n.Fate, Slots: n.slots(m.End), Capacity: n.capacity,
 			Launched: n.Launched, InFlight: n.Launched - min(n.Ended, n.Launched),
-			Rate: b.rate, LagP99: b.lag(), Health: b.health, Offset: b.offset, Heard: now - b.at, State: "ready",
+			Rate: b.rate, LagP99: b.lag(), Health: b.health, Offset: b.offset, Version: b.is, Heard: now - b.at, State: "ready",
 		}
 		switch {
 		case n.Fate != "":
@@ -89,17 +90,12 @@ func (c *Coordinator) Status() agents.Status {
 // operator says whether somebody with that certificate may look and stop: gossip
 // lets in who has the cluster key.
 func (c *Coordinator) operator(r *http.Request) error {
-	from, err := peer(r.TLS)
+	from, err := peer(r)
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	fleet := c.fleet
-	c.mu.Unlock()
-	if fleet != nil {
-		if m, ok := fleet.Member(from.ID); ok && m.Role == membership.Operator {
-			return nil
-		}
+	if m, ok := c.member(from.ID); ok && m.Role == membership.Operator {
+		return nil
 	}
 	c.tally.Add(refusedOperator)
 	return fmt.Errorf("%w: no operator of this fleet", errForeign)

@@ -22,7 +22,8 @@ var (
 
 // A Peer is who TLS says is at the other end.
 type Peer struct {
-	ID string // the fingerprint of its certificate
+	ID      string // the fingerprint of its certificate
+	Version string // of its flashcrowd, as it says
 }
 
 // parcel is an exchange on its way through the machine.
@@ -30,6 +31,7 @@ type parcel struct {
 	delivery results.Delivery
 	snapshot results.Snapshot
 	offset   time.Duration
+	version  string  // of the worker's flashcrowd
 	queued   bool    // to be stored
 	settled  bool    // it was, or was not
 	reply    *Answer // nil when something that had to be stored first is not
@@ -47,7 +49,7 @@ func (c *Coordinator) Exchange(ctx context.Context, from Peer, e agents.Exchange
 		At: received, ID: from.ID, Name: e.Name, Seq: e.Seq, Have: e.Have, Capacity: e.Capacity, Leaving: e.Leaving,
 		Digest: digestOf(e.Snapshot, e.Fate), Facts: Facts{Fate: e.Fate},
 	}
-	p := &parcel{delivery: results.Delivery{Worker: from.ID, Seq: e.Seq, Bytes: e.Snapshot}, offset: e.Offset}
+	p := &parcel{delivery: results.Delivery{Worker: from.ID, Seq: e.Seq, Bytes: e.Snapshot}, offset: e.Offset, version: from.Version}
 	if len(e.Snapshot) > 0 {
 		s, err := results.DecodeSnapshot(e.Snapshot)
 		if err != nil {
@@ -192,6 +194,9 @@ func (c *Coordinator) perform(actions []Action, p *parcel) *Answer {
 			c.keep(c.Notes.Started(c.started))
 		case Note:
 			c.merger.Worker(a.ID, a.Note)
+			if a.Note.Fate != "" && c.machine.phase == gathering {
+				c.Log.Error("a worker ended before the run began", "worker", a.Note.Name, "why", a.Note.Fate)
+			}
 			c.keep(c.Notes.Worker(a.ID, a.Note))
 		case Lost:
 			for _, s := range skips(c.Plan, loss(a)) {

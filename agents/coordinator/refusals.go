@@ -11,7 +11,8 @@ import (
 
 // Why somebody was turned away from the API; membership has its own for gossip.
 const (
-	refusedStranger = "stranger at the API" // its certificate is no member's; counted once
+	refusedStranger = "stranger at the API"       // its certificate is no member's; counted once
+	refusedVersion  = "worker of another version" // likewise
 	refusedOperator = "status or stop, asked for by no operator"
 	refusedForeign  = "exchange in another's name"
 	refusedRequest  = "exchange that can't be read" // cut short, or nothing of ours

@@ -18,13 +18,15 @@ import (
 type client struct {
 	base string
 	id   string // this worker's
+	is   string // its version
 	http *http.Client
 }
 
-func newClient(self membership.Identity, coordinator membership.Member) *client {
+func newClient(self membership.Identity, coordinator membership.Member, version string) *client {
 	return &client{
 		base: "https://" + coordinator.API,
 		id:   self.ID,
+		is:   version,
 		http: &http.Client{Transport: &http.Transport{
 			TLSClientConfig:     self.ClientTLS(coordinator.ID),
 			TLSHandshakeTimeout: 2 * time.Second,
@@ -79,6 +81,7 @@ func (c *client) do(ctx context.Context, method, path string, body []byte, limit
 	if err != nil {
 		return nil, err
 	}
+	req.Header.Set(agents.VersionHeader, c.is)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, err

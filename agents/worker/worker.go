@@ -32,6 +32,7 @@ type Config struct {
 	Allow    []string          // hosts, addresses or prefixes that the child may fire at
 	Data     string            // folder of the campaign's files, the only one that the child reads; may be empty
 	Capacity uint64            // what this machine can carry, in thousandths of a processor
+	Version  string            // of flashcrowd: a coordinator of another one refuses it
 	Dir      string            // for the child's log and files; empty means a temporary one
 
 	// Retire is closed when the worker is to go politely: others take its slots
@@ -104,7 +105,7 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	client := newClient(w.identity, coordinator)
+	client := newClient(w.identity, coordinator, w.Version)
 	defer client.close()
 	brief, err := w.fetch(ctx, client)
 	if err != nil {

@@ -128,7 +128,7 @@ func work(ctx context.Context, w world, f workerFlags) error {
 	log := slog.New(slog.NewTextHandler(w.Talk, nil))
 	for {
 		node, err := worker.New(worker.Config{
-			Name: f.name, Join: f.join, Bind: f.bind, Key: key, Retire: retire, Capacity: f.capacity(),
+			Name: f.name, Join: f.join, Bind: f.bind, Key: key, Retire: retire, Capacity: f.capacity(), Version: version(),
 			Exec: []string{self, "k6", "run", "--quiet", "--no-color", "--no-usage-report",
 				"--no-thresholds", "--summary-mode=disabled", // they keep every value
 				"--out", "flashcrowd", script},

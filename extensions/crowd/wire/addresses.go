@@ -90,6 +90,16 @@ func (n *name) next() []netip.Addr {
 // addresses, as far as there is so much.
 const leastTry = 2 * time.Second
 
+// Permitted says why nothing may be fired at the target from here, as far as its
+// name resolves now. Every dial is checked all the same.
+func (t *Target) Permitted(ctx context.Context) error {
+	addresses, err := t.name.addresses(ctx)
+	if err != nil || slices.ContainsFunc(addresses, t.Allow.Permits) {
+		return nil // a name that can't be looked up is nothing to refuse
+	}
+	return fmt.Errorf("the plan's target is %s at %s, which is not on this worker's allow-list\nhint: --allow %[2]s on the worker, if that is meant", t.name.host, addresses[0])
+}
+
 // connect opens a TCP connection to the first address that takes it, as a phone
 // would: an address that refuses or is silent is given up for the next one, in
 // an equal share of the patience that is left. What may not be dialled, or can't
