@@ -71,7 +71,9 @@ func rowsOf[T any](from reader, k kind[T]) (iter.Seq2[T, error], error) {
 	}
 	return func(yield func(T, error) bool) {
 		again := r
-		again.seen = &fingerprints{}
+		if from.mapping.Source != Storefront { // whose rows are its own, as often as they are there
+			again.seen = &fingerprints{}
+		}
 		again.rows(yield)
 	}, nil
 }

@@ -57,10 +57,10 @@ type reading[T any] struct {
 	columns []column[T]
 	wanted  []string
 	lack    func(field string) // told of each field that has no column
-	seen    *fingerprints
-	passed  func() // told of each row from outside the run; nil: they are refused
-	within  bool   // a row of the run was there
-	outside error  // why the first one was not
+	seen    *fingerprints      // nil: rows may repeat
+	passed  func()             // told of each row from outside the run; nil: they are refused
+	within  bool               // a row of the run was there
+	outside error              // why the first one was not
 }
 
 // place finds the columns of the fields.
@@ -203,7 +203,7 @@ func (r *reading[T]) row(row Row) (v T, ok bool, err error) {
 		}
 		r.within = true
 	}
-	if !r.seen.add(row.Cells) {
+	if r.seen != nil && !r.seen.add(row.Cells) {
 		return v, false, fmt.Errorf("the same row is there a second time: %s %q\nhint: an export has each once; a join repeats rows, and so does a list that changes while it is paged", r.kind.one, clip(r.kind.id(v)))
 	}
 	return v, true, nil
