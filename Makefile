@@ -9,7 +9,7 @@ BENCH    ?= .
 SEEDS    ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint golangci vuln fuzz bench bench-engine bench-memory bench-lag e2e simulation k6
+.PHONY: help build test race lint golangci vuln fuzz bench bench-engine bench-memory bench-lag bench-coordinator bench-stop e2e simulation k6
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ bench-memory: build ## memory of a shopper: thinking, pooled, in a stream; and o
 
 bench-lag: build ## how late shoppers come when the generator's core is half busy (Linux)
 	go run ./cmd/bench lag
+
+bench-coordinator: build ## what an exchange costs the coordinator of 500 workers, and its memory over 20 minutes (Linux)
+	go run ./cmd/bench coordinator
+
+bench-stop: build ## from flashcrowd stop to the last byte on the wire, in 50 fleets
+	go run ./cmd/bench stop
 
 e2e: ## whole runs through real child processes
 	go test -count=1 -v ./cmd/...

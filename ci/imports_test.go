@@ -16,7 +16,7 @@ const module = "github.com/flashcrowd/flashcrowd"
 var mayImport = map[string][]string{
 	".":              {"extensions"},
 	"cmd/flashcrowd": {"..."},
-	"cmd/bench":      {},
+	"cmd/bench":      {"agents", "agents/membership", "results"},
 
 	"agents":             {"scenarios", "results"},
 	"agents/membership":  {},

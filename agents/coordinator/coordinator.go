@@ -93,7 +93,7 @@ type Coordinator struct {
 	done     chan struct{} // closed when the run is over
 	clock    func() time.Duration
 	tally    membership.Tally
-	disk     sync.Mutex // held while exchanges are stored; taken before mu
+	disk     chan struct{} // full while exchanges are stored
 
 	mu      sync.Mutex // of everything below
 	machine *Machine
@@ -151,7 +151,7 @@ func New(c Config) (*Coordinator, error) {
 	}
 	co := &Coordinator{
 		Config: c, identity: identity, brief: brief,
-		done: make(chan struct{}), clock: scenarios.Boottime,
+		done: make(chan struct{}), disk: make(chan struct{}, 1), clock: scenarios.Boottime,
 		merger: results.NewMerger(c.About), seen: map[string]bool{}, beats: map[string]beat{},
 	}
 	rules := Rules{

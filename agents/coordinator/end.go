@@ -34,21 +34,22 @@ func (m *Machine) raise(at time.Duration, kind scenarios.Stop, why string) []Act
 
 // conclude brings a run to its end, step by step.
 func (m *Machine) conclude(at time.Duration) []Action {
-	present := m.present()
-	if len(present) == 0 {
-		return m.finish(at)
-	}
-	var busy []string
-	for _, n := range present {
-		if !n.idle() {
-			busy = append(busy, n.name)
+	empty, busy := true, false
+	for _, id := range m.order { // after each exchange, so the first that is busy must do
+		n := m.nodes[id]
+		empty = empty && n.closed
+		if busy = !n.closed && !n.idle(); busy {
+			break
 		}
+	}
+	if empty {
+		return m.finish(at)
 	}
 	var actions []Action
 	switch {
 	case m.stop == scenarios.Done:
 		if at > m.stopAt+2*m.Lease {
-			for _, n := range present {
+			for _, n := range m.present() {
 				if n.pending == nil {
 					actions = append(actions, m.lose(n, "lost: it was told to leave and did not", at)...)
 				}
@@ -57,7 +58,7 @@ func (m *Machine) conclude(at time.Duration) []Action {
 				actions = append(actions, m.finish(at)...)
 			}
 		}
-	case len(busy) == 0 && len(m.free) == 0 || !m.started:
+	case !busy && len(m.free) == 0 || !m.started:
 		return m.raise(at, scenarios.Done, "")
 	case m.stop == scenarios.Cut:
 		if at > m.stopAt+m.Lease {
@@ -68,9 +69,19 @@ func (m *Machine) conclude(at time.Duration) []Action {
 			return m.raise(at, scenarios.Cut, "")
 		}
 	case at-m.zero > m.End+m.Tail:
-		return m.raise(at, scenarios.Cut, fmt.Sprintf("not done %v after the plan's end: %s", m.Tail, strings.Join(busy, ", ")))
+		return m.raise(at, scenarios.Cut, fmt.Sprintf("not done %v after the plan's end: %s", m.Tail, strings.Join(m.busy(), ", ")))
 	}
 	return actions
+}
+
+// busy names the workers that have something to do.
+func (m *Machine) busy() (names []string) {
+	for _, n := range m.present() {
+		if !n.idle() {
+			names = append(names, n.name)
+		}
+	}
+	return names
 }
 
 // finish ends the run when no worker is left in it.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -459,7 +460,7 @@ func TestGroupCommit(t *testing.T) {
 			}
 		}
 		waiting := func(n int) {
-			// Who waits for a mutex can only be looked for.
+			// Who waits for the disk can only be looked for.
 			for late := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
 				c.mu.Lock()
 				queued := len(c.queue)
@@ -473,8 +474,8 @@ func TestGroupCommit(t *testing.T) {
 			}
 		}
 		all.Go(func() { put("w0") })
-		for c.disk.TryLock() { // until it has the disk
-			c.disk.Unlock()
+		for len(c.disk) == 0 { // until it has the disk
+			runtime.Gosched()
 		}
 		waiting(0)
 		for i := 1; i < workers; i++ {

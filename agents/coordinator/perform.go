@@ -31,11 +31,11 @@ type parcel struct {
 	delivery results.Delivery
 	snapshot results.Snapshot
 	offset   time.Duration
-	version  string  // of the worker's flashcrowd
-	queued   bool    // to be stored
-	settled  bool    // it was, or was not
-	reply    *Answer // nil when something that had to be stored first is not
-	err      error   // why not
+	version  string        // of the worker's flashcrowd
+	settled  chan struct{} // closed when it is stored, or can't be
+	queued   bool          // to be stored
+	reply    *Answer       // nil when something that had to be stored first is not
+	err      error         // why not
 }
 
 // Exchange takes a snapshot and answers with a lease. Both the snapshot and
@@ -49,7 +49,7 @@ func (c *Coordinator) Exchange(ctx context.Context, from Peer, e agents.Exchange
 		At: received, ID: from.ID, Name: e.Name, Seq: e.Seq, Have: e.Have, Capacity: e.Capacity, Leaving: e.Leaving,
 		Digest: digestOf(e.Snapshot, e.Fate), Facts: Facts{Fate: e.Fate},
 	}
-	p := &parcel{delivery: results.Delivery{Worker: from.ID, Seq: e.Seq, Bytes: e.Snapshot}, offset: e.Offset, version: from.Version}
+	p := &parcel{delivery: results.Delivery{Worker: from.ID, Seq: e.Seq, Bytes: e.Snapshot}, offset: e.Offset, version: from.Version, settled: make(chan struct{})}
 	if len(e.Snapshot) > 0 {
 		s, err := results.DecodeSnapshot(e.Snapshot)
 		if err != nil {
@@ -74,7 +74,7 @@ func (c *Coordinator) Exchange(ctx context.Context, from Peer, e agents.Exchange
 	queued := p.queued
 	c.mu.Unlock()
 	if queued {
-		c.commit(p)
+		c.await(p)
 	}
 	if p.reply == nil {
 		return agents.Lease{}, fmt.Errorf("exchange %d: %w: %w", e.Seq, errUnstored, p.err)
@@ -93,20 +93,29 @@ func (c *Coordinator) conclude(e Event, p *parcel) {
 	}
 }
 
-// commit returns when p is on disk, or can't be. Whoever gets the disk stores
-// all that wait by then, in one transaction: the more exchanges there are, the
-// less each of them costs. An exchange that can't be stored must not take others
-// with it, so what fails together is tried one by one.
-func (c *Coordinator) commit(p *parcel) {
-	c.disk.Lock()
-	defer c.disk.Unlock()
-	if p.settled {
-		return
+// await returns when p is on disk, or can't be. Whoever gets the disk stores all
+// that wait by then: the more exchanges there are, the less each of them costs.
+func (c *Coordinator) await(p *parcel) {
+	select {
+	case c.disk <- struct{}{}:
+		c.commit() // of nothing, if somebody has just stored p
+		<-c.disk
+		<-p.settled
+	case <-p.settled:
 	}
+}
+
+// commit stores what waits for it in one transaction. An exchange that can't be
+// stored must not take others with it, so what fails together is tried one by
+// one.
+func (c *Coordinator) commit() {
 	c.mu.Lock()
 	queue := c.queue
 	c.queue = nil
 	c.mu.Unlock()
+	if len(queue) == 0 {
+		return
+	}
 	all := make([]results.Delivery, len(queue))
 	for i, p := range queue {
 		all[i] = p.delivery
@@ -120,14 +129,13 @@ func (c *Coordinator) commit(p *parcel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range queue {
-		p.settled = true
-		worker := p.delivery.Worker
+		var e Event = Stored{c.clock(), p.delivery.Worker}
 		if p.err != nil {
-			c.Log.Error("exchange not stored", "worker", worker, "seq", p.delivery.Seq, "err", p.err)
-			c.conclude(Unstored{worker}, p)
-			continue
+			c.Log.Error("exchange not stored", "worker", p.delivery.Worker, "seq", p.delivery.Seq, "err", p.err)
+			e = Unstored{p.delivery.Worker}
 		}
-		c.conclude(Stored{c.clock(), worker}, p)
+		c.conclude(e, p)
+		close(p.settled)
 	}
 }
 

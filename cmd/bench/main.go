@@ -1,7 +1,7 @@
 // Command bench measures flashcrowd itself: what an order costs the machine
 // that sends it, what a shopper costs in memory, and how late a shopper comes.
 //
-//	go run ./cmd/bench [flags] engine|memory|lag
+//	go run ./cmd/bench [flags] engine|memory|lag|coordinator|stop
 //
 // Each client is the real program in processes of its own, alone on one core,
 // against the null storefront on the other. What is counted is what the system
@@ -34,9 +34,13 @@ type bench struct {
 	client  string // core of what is measured
 	server  string // core of the storefront
 	rounds  int
-	orders  int // the engine's orders of a round
-	rate    int // at which its shoppers come
+	orders  int   // the engine's orders of a round
+	rate    int   // at which its shoppers come
+	workers int   // of the fleet whose coordinator is measured
+	minutes int64 // of its run
+	trials  int   // of stopping a fleet
 	dir     string
+	key     bool // there is a cluster key in dir
 }
 
 func main() {
@@ -47,10 +51,13 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds, of which the medians count")
 	flag.IntVar(&b.orders, "orders", 45_000, "engine: orders of one round of flashcrowd")
 	flag.IntVar(&b.rate, "rate", 3000, "engine: shoppers a second of flashcrowd: as many as both cores can take, because the other clients keep theirs busy too")
+	flag.IntVar(&b.workers, "workers", 500, "coordinator: simulated workers")
+	flag.Int64Var(&b.minutes, "minutes", 20, "coordinator: minutes of its run, each worker exchanging once a second")
+	flag.IntVar(&b.trials, "trials", 50, "stop: fleets to stop; a tenth as many are cut off")
 	flag.Parse()
-	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag}[flag.Arg(0)]
+	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag, "coordinator": b.coordinator, "stop": b.stop}[flag.Arg(0)]
 	if measure == nil || flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [flags] engine|memory|lag")
+		fmt.Fprintln(os.Stderr, "usage: bench [flags] engine|memory|lag|coordinator|stop")
 		flag.PrintDefaults()
 		os.Exit(2)
 	}

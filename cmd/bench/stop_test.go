@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// A fleet of real processes that is told to stop does, and so does one that hears
+// no coordinator any more. Tests run beside other work: the figures are measured
+// by `make bench-stop`.
+func TestStop(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program and runs fleets")
+	}
+	b := bench{dir: t.TempDir()}
+	b.program = filepath.Join(b.dir, "flashcrowd")
+	if out, err := exec.Command("go", "build", "-o", b.program, "../flashcrowd").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	told, cutOff := b.endings()
+	for _, tt := range []struct {
+		ending
+		trials int
+		most   time.Duration
+	}{{told, 3, 2500 * time.Millisecond}, {cutOff, 1, 5500 * time.Millisecond}} {
+		took, err := b.trial(t.Context(), tt.ending, tt.trials)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took[len(took)-1] > tt.most {
+			t.Errorf("%s: the last byte came after %v, want at most %v", tt.name, took, tt.most)
+		}
+	}
+}
