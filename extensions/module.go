@@ -85,6 +85,7 @@ func (i *instance) crowd(value sobek.Value) error {
 			i.session.fail(err)
 			return err
 		}
+		i.session.streams = engine.Streams
 		close(i.session.ready)
 		go i.session.follow(engine, end) // until the link ends, with this process
 		if err := engine.Run(ctx); err != nil {

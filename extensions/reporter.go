@@ -89,6 +89,7 @@ func (r *reporter) cut(m *meter, final bool) {
 	if at < 0 {
 		health.CPU = 0 // starting up is no load
 	}
+	health.Streams = uint64(r.session.streams())
 	r.mu.Lock()
 	s := r.recorder.Cut(r.seq, at, health)
 	r.mu.Unlock()

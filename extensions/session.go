@@ -24,6 +24,7 @@ type session struct {
 	setup   link.Setup
 	hurry   chan struct{} // asks the reporter for a cut at once
 	ready   chan struct{} // closed when the engine is built: from then on it may report
+	streams func() int    // see crowd.Engine; set by then
 
 	mu    sync.Mutex
 	cuts  map[uint64]time.Duration // when each unanswered snapshot was cut

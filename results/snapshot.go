@@ -77,4 +77,6 @@ type Second struct {
 type Health struct {
 	CPU float64 `json:"cpu_ratio" cbor:"1,keyasint,omitempty"`
 	RSS uint64  `json:"rss_bytes" cbor:"2,keyasint,omitempty"`
+
+	Streams uint64 `json:"streams_count" cbor:"8,keyasint,omitempty"` // chat turns under way at once, at most
 }

@@ -120,11 +120,6 @@ func (e Endpoint) delegates() bool { return e.Protocol == "acp" }
 // takesCodes says whether a checkout has a place for a discount code.
 func (e Endpoint) takesCodes() bool { return e.Protocol != "acp" || e.Version != "2025-09-29" }
 
-// Limits are what the campaign may do at most; 0 means no limit.
-type Limits struct {
-	Arrivals float64 `json:"arrivals_per_s,omitempty"` // per second
-}
-
 // A rule is a threshold as the campaign writes it.
 type rule struct {
 	Selector   string        `json:"selector"`

@@ -48,9 +48,7 @@ func (c *Campaign) check() Faults {
 	k.expected("expect.turn", c.Expect.Turn)
 	k.expected("expect.request", c.Expect.Request)
 	k.driven(c.Crowd.Driven, &c.Target)
-	if l := c.Limits.Arrivals; l < 0 || l > maxRate {
-		k.fault("limits.arrivals", "", "must be between 0/s and %d/s", maxRate)
-	}
+	k.limits(c.Limits)
 	k.thresholds(c)
 	k.share("validity.late", c.Validity.Late)
 	k.share("validity.orphaned", c.Validity.Orphaned)

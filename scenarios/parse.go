@@ -95,16 +95,7 @@ func (r *reader) campaign(root field) *Campaign {
 	c.Expect = Expect{Turn: expectedTurn, Request: expectedRequest}
 	r.duration(expect["turn"], &c.Expect.Turn)
 	r.duration(expect["request"], &c.Expect.Request)
-	limits := r.mapping(top["limits"], "arrivals")
-	limit := unknownRate
-	r.rate(limits["arrivals"], &limit)
-	switch {
-	case math.IsNaN(limit.value):
-	case !limit.absolute || limit.value <= 0:
-		r.wrong(limits["arrivals"], "a rate above 0 with its unit, such as 1500/s")
-	default:
-		c.Limits.Arrivals = limit.value
-	}
+	c.Limits = r.limits(top["limits"])
 	c.rules = r.rules(top["thresholds"])
 
 	validity := r.mapping(top["validity"], "late", "orphaned", "lag_p99", "cpu")

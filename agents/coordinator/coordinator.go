@@ -281,12 +281,17 @@ func (c *Coordinator) known(id string) bool {
 	return false
 }
 
-// watch stops the run when a threshold that may abort it is broken.
+// watch stops the run when it has passed a limit of the campaign, or when a
+// threshold that may abort it is broken.
 func (c *Coordinator) watch() {
 	c.mu.Lock()
 	elapsed, running := c.clock()-c.machine.zero, c.machine.started && c.machine.stop == scenarios.Go
 	c.mu.Unlock()
 	if !running || elapsed <= 0 {
+		return
+	}
+	if why := c.passed(); why != "" {
+		c.Stop(scenarios.Cut, why)
 		return
 	}
 	var run *results.Run

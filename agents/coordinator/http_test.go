@@ -548,6 +548,64 @@ func TestAbortingThreshold(t *testing.T) {
 	}
 }
 
+// A limit of the campaign that is passed cuts the load of everybody, and the
+// verdict says which.
+func TestLimits(t *testing.T) {
+	tokens := []results.Series{{Metric: results.OutputTokens.Name, Tags: results.Tags{Stage: "only"}, Count: 900}, {Metric: results.ReasoningTokens.Name, Tags: results.Tags{Stage: "only"}, Count: 200}}
+	for _, tt := range []struct {
+		name   string
+		limits scenarios.Limits
+		told   results.Snapshot // by one worker, each time
+		want   string           // of both together
+	}{
+		{"tokens", scenarios.Limits{Tokens: 2000}, results.Snapshot{Series: tokens}, "limits.tokens: 2,000 → 2,200 streamed"},
+		{"streams", scenarios.Limits{Streams: 100}, results.Snapshot{Health: results.Health{Streams: 60}}, "limits.streams: 100 → 120 at once"},
+		{"arrivals", scenarios.Limits{Arrivals: 100}, results.Snapshot{Launched: 800}, "limits.arrivals: 100/s → 145/s, over 10 s"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			books := &shelf{}
+			p := testPlan(t, "10s")
+			p.Campaign.Limits = tt.limits
+			co, join, wait := leading(t, Config{Store: books, Notes: books, Workers: 2, Plan: p, Lead: time.Millisecond})
+			all := []*stub{newStub(t, "worker-1", join), newStub(t, "worker-2", join)}
+			for seq := range uint64(2) {
+				for _, w := range all {
+					told := tt.told
+					told.Frontier, told.Cut = 10*time.Second, time.Duration(seq)*11*time.Second
+					if seq == 0 {
+						told.Series, told.Launched, told.Health = nil, 0, results.Health{}
+					}
+					w.put(seq+1, told)
+				}
+			}
+			seq := uint64(2)
+			stopped := false
+			for late := time.Now().Add(5 * time.Second); !stopped && time.Now().Before(late); time.Sleep(20 * time.Millisecond) { // as workers would
+				seq++
+				for _, w := range all {
+					_, l, _ := w.put(seq, results.Snapshot{Frontier: 10 * time.Second, Cut: 11 * time.Second})
+					stopped = l.Stop >= scenarios.Cut && l.Why == tt.want
+				}
+			}
+			if !stopped || len(books.stops) == 0 || books.stops[0] != tt.want {
+				t.Errorf("stopped because of %q, want %q", books.stops, tt.want)
+			}
+			v := verdict.Judge(co.View(), nil, verdict.Rules{})
+			if !slices.ContainsFunc(v.Reasons, func(r verdict.Reason) bool { return !r.Held && strings.Contains(r.Measured, tt.want) }) {
+				t.Errorf("the verdict does not say why: %+v", v.Reasons)
+			}
+			for _, w := range all {
+				w.put(seq+1, results.Snapshot{Frontier: 10 * time.Second, Ended: tt.told.Launched, Final: true})
+				_ = w.fleet.Leave(time.Second)
+			}
+			if err := wait(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestNewListsEveryFault(t *testing.T) {
 	_, err := New(Config{})
 	for _, want := range []string{"a plan, books and notes", "0 workers", "a cluster key of 0 bytes"} {

@@ -21,12 +21,17 @@ type beat struct {
 	health results.Health
 	offset time.Duration
 	is     string // its version
+
+	strides []stride // see pace
+	streams uint64   // at most, since that was asked
 }
 
 // feel notes how a worker fares.
 func (c *Coordinator) feel(id string, p *parcel) {
 	before, now := c.beats[id], c.clock()
-	b := beat{at: now, health: p.snapshot.Health, offset: p.offset, is: p.version}
+	b := beat{at: now, health: p.snapshot.Health, offset: p.offset, is: p.version,
+		strides: before.strides, streams: max(before.streams, p.snapshot.Health.Streams)}
+	b.stride(stride{p.snapshot.Cut, p.snapshot.Launched})
 	if gap := now - before.at; before.at > 0 && gap > 0 {
 		b.rate = float64(p.snapshot.Launched) / gap.Seconds()
 	}

@@ -70,6 +70,8 @@ type Engine struct {
 	thinking thinkers
 	running  map[*Shopper]struct{}
 	live     int             // launched and not ended
+	streams  int             // chat turns under way
+	most     int             // of them, since somebody asked
 	fire     context.Context // ends what dials when the lease does
 	cease    context.CancelFunc
 	resumed  time.Duration // when fire was resumed last
@@ -120,6 +122,16 @@ func (e *Engine) Lease(l Lease) {
 	l.Spans = nil
 	e.lease = l
 	e.alarm()
+}
+
+// Streams returns how many chat turns were under way at once, at most, since it
+// was asked last.
+func (e *Engine) Streams() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	most := e.most
+	e.most = e.streams
+	return most
 }
 
 // Run runs the crowd until it is told Done, until nothing is left when Alone,

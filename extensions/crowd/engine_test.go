@@ -575,3 +575,35 @@ func TestSlowListenersDontLengthenALease(t *testing.T) {
 		}
 	})
 }
+
+// Streams tells the most turns that were under way at once, as the backend saw
+// them, since it was asked last.
+func TestStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		now, most := 0, 0
+		s := newStand(t, shop(func(s *Shopper, step scenarios.Step) scenarios.Result {
+			count := func(by int) {
+				if step.Kind == scenarios.Turn {
+					mu.Lock()
+					now += by
+					most = max(most, now)
+					mu.Unlock()
+				}
+			}
+			count(1)
+			defer count(-1)
+			return serve(3*time.Second)(s, step)
+		}), true)
+		s.lease(1, 0, scenarios.Slots, time.Hour, scenarios.Go)
+		if err := s.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Streams(); got != most || most < 10 {
+			t.Errorf("%d streams at once, the backend saw %d", got, most)
+		}
+		if got := s.Streams(); got != 0 {
+			t.Errorf("%d streams of an engine that is done", got)
+		}
+	})
+}

@@ -102,6 +102,11 @@ func (e *Engine) begin(s *Shopper) (beginning, permit) {
 		s.delay(now)
 	}
 	e.running[s] = struct{}{}
+	if s.step.Kind == scenarios.Turn {
+		s.streams = true
+		e.streams++
+		e.most = max(e.most, e.streams)
+	}
 	return beginning{e.fire, time.Now(), max(now-s.due, 0)}, send
 }
 
@@ -123,6 +128,10 @@ func (e *Engine) do(b beginning, s *Shopper) scenarios.Result {
 
 	e.mu.Lock()
 	delete(e.running, s)
+	if s.streams {
+		s.streams = false
+		e.streams--
+	}
 	zero := e.lease.Clock.Zero
 	e.mu.Unlock()
 
