@@ -61,8 +61,9 @@ type Engine struct {
 	evidence evidence
 	gateway  gateway
 
-	wake  chan struct{} // something changed before the dispatcher's alarm
-	steps sync.WaitGroup
+	walkers walkers
+	wake    chan struct{}  // something changed before the dispatcher's alarm
+	steps   sync.WaitGroup // goroutines
 
 	mu       sync.Mutex
 	lease    Lease
@@ -90,6 +91,7 @@ func New(c Config) *Engine {
 	return &Engine{
 		Config:  c,
 		wake:    make(chan struct{}, 1),
+		walkers: walkers{next: make(chan *Shopper)},
 		running: make(map[*Shopper]struct{}),
 		roster:  NewRoster(c.Plan, c.Spread),
 		held:    true,
@@ -142,6 +144,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer alarm.Stop()
 	defer e.gateway.close()
 	defer e.steps.Wait()
+	defer close(e.walkers.next)
 	e.steps.Add(1)
 	over := make(chan struct{})
 	defer close(over)
@@ -223,8 +226,7 @@ func (e *Engine) dispatch() (due time.Duration, done bool) {
 		}
 		if s, ok := e.thinking.take(now); ok {
 			e.mu.Unlock()
-			e.steps.Add(1)
-			go e.walk(s)
+			e.start(s)
 			continue
 		}
 		if len(e.thinking) > 0 {

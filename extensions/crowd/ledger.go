@@ -34,15 +34,16 @@ func (s *Shopper) news(p results.Promise) bool {
 // that the shopper can't know whether it was done. A poll adds what is promised
 // or denied at last.
 func promise(s *Shopper, r scenarios.Result, at time.Duration) (results.Promise, bool) {
-	p := results.Promise{Who: s.who(), Key: s.step.Key.String(), At: at, Took: max(r.End.Sub(r.Start), 0)}
+	var kind results.PromiseKind
 	switch s.step.For() {
 	case scenarios.Claim:
-		p.Kind = results.CouponPromise
+		kind = results.CouponPromise
 	case scenarios.Complete:
-		p.Kind = results.OrderPromise
+		kind = results.OrderPromise
 	default:
 		return results.Promise{}, false
 	}
+	p := results.Promise{Who: s.who(), Kind: kind, Key: s.step.Key.String(), At: at, Took: max(r.End.Sub(r.Start), 0)}
 	if s.User != s.Key(scenarios.UserStep, 0) || s.UserID() != s.User.String() {
 		p.User = s.UserID()
 	}

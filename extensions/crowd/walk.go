@@ -21,8 +21,7 @@ func (e *Engine) launch(d Due, clock scenarios.Clock) {
 		e.leave(s, false)
 		return
 	}
-	e.steps.Add(1)
-	go e.walk(s)
+	e.start(s)
 }
 
 // next gets a shopper ready for the step that follows from last; false when it
@@ -48,7 +47,6 @@ func (e *Engine) next(s *Shopper, last scenarios.Result) bool {
 
 // walk takes a shopper from step to step until it thinks or leaves.
 func (e *Engine) walk(s *Shopper) {
-	defer e.steps.Done()
 	for {
 		now, verdict := e.begin(s)
 		switch verdict {

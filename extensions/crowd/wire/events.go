@@ -35,6 +35,12 @@ func (r *Response) Events() *Events {
 
 // Next returns the next event, io.EOF at the body's end, or an Error.
 func (e *Events) Next() (Event, error) {
+	if err := e.more(); err != nil {
+		return Event{}, err
+	}
+	if data := e.single(); data != nil {
+		return Event{Data: data, At: e.r.At}, nil
+	}
 	b := e.r.c.buf
 	b.data, e.any, e.name = b.data[:0], false, ""
 	for {
@@ -70,17 +76,43 @@ func (e *Events) Next() (Event, error) {
 	}
 }
 
+// more makes sure that there is something to look at.
+func (e *Events) more() error {
+	if len(e.piece) > 0 {
+		return nil
+	}
+	p, err := e.r.piece()
+	if err == nil {
+		e.piece, e.lf = p, -1
+	}
+	return err
+}
+
+// single takes an event that is one line of data and whole in the piece, where
+// it stands, if there is one. Nearly all events are: they need not be put
+// together.
+func (e *Events) single() []byte {
+	const field = "data: "
+	if e.cr || !bytes.HasPrefix(e.piece, []byte(field)) {
+		return nil
+	}
+	end, _ := e.lineEnd()
+	if len(e.piece)-end < 2 || e.piece[end] != '\n' || e.piece[end+1] != '\n' {
+		return nil
+	}
+	data := e.piece[len(field):end]
+	e.take(end + 2)
+	e.begun = true
+	return data
+}
+
 // line returns the next line without its end, valid until the next call.
 func (e *Events) line() ([]byte, error) {
 	b := e.r.c.buf
 	b.line = b.line[:0]
 	for {
-		if len(e.piece) == 0 {
-			p, err := e.r.piece()
-			if err != nil {
-				return nil, err // an unfinished line at the end is dropped with its event
-			}
-			e.piece, e.lf = p, -1
+		if err := e.more(); err != nil {
+			return nil, err // an unfinished line at the end is dropped with its event
 		}
 		if e.cr {
 			e.cr = false
