@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,14 +15,14 @@ import (
 var claimBugs = []Bug{
 	{
 		"stock-check-then-act",
-		"reads what is left, asks the risk service for 100 ms, then issues",
+		"reads what is left, asks the risk service for 250 ms, then issues",
 		"stock-over",
 		"Warszawski and Bailis, ACIDRain (SIGMOD 2017): 22 such races in 12 shops; a limit of 1,000 uses passed in silence (github.com/shopperlabs/shopper/issues/510)",
 		func(s *site) {
 			s.counting("coupons", func(ctx context.Context, t tally, c claim) (bool, error) {
 				left, err := t.left(ctx)
 				if err == nil && left > 0 {
-					err = sleep(ctx, 100*time.Millisecond)
+					err = sleep(ctx, 250*time.Millisecond)
 				}
 				return left > 0, err
 			})
@@ -29,7 +30,7 @@ var claimBugs = []Bug{
 	},
 	{
 		"stock-cached",
-		"compares with a count of the stock that is read every 300 ms",
+		"compares with a count of the stock that is read every minute",
 		"stock-over",
 		"a counter in a cache, brought up to date by a job: the usual way to keep a hot row out of the way; Magento's salable quantity follows its index (github.com/magento/magento2/issues/31117)",
 		func(s *site) {
@@ -39,7 +40,7 @@ var claimBugs = []Bug{
 			s.counting("coupons", func(ctx context.Context, t tally, c claim) (_ bool, err error) {
 				mu.Lock()
 				defer mu.Unlock()
-				if time.Since(read) > 300*time.Millisecond {
+				if time.Since(read) > time.Minute {
 					left, err = t.left(ctx)
 					read = time.Now()
 				}
@@ -84,6 +85,51 @@ var claimBugs = []Bug{
 				had[c.user]++
 				return had[c.user] <= s.options.PerUser, nil
 			})
+		},
+	},
+	{
+		"claims-dropped",
+		"hands out every 10th code from a batch in memory, and forgets to write it down",
+		"coupon-missing",
+		"numbers are taken in batches and acknowledged before they are stored: whatever is not written later never was",
+		func(s *site) {
+			h, next := s.share(10), new(atomic.Int64)
+			var mu sync.Mutex
+			batch := map[string]int64{} // by request
+			s.coupons = claims{s.coupons, func(ctx context.Context, c claim, right coupons) (int64, error) {
+				mu.Lock()
+				number := batch[c.request]
+				if number == 0 && h.hit() {
+					number = 1<<30 + next.Add(1)
+					batch[c.request] = number
+				}
+				mu.Unlock()
+				if number != 0 {
+					return number, nil
+				}
+				return right.Claim(ctx, c)
+			}}
+		},
+	},
+	{
+		"claims-without-key",
+		"issues another coupon when a claim is repeated",
+		"coupon-double",
+		"the double click on a claim: the request number is stored and not looked up",
+		func(s *site) {
+			var repeats atomic.Int64
+			s.coupons = claims{s.coupons, func(ctx context.Context, c claim, right coupons) (int64, error) {
+				key := c.request
+				c.request += fmt.Sprint("#", repeats.Add(1))
+				number, err := right.Claim(ctx, c)
+				if err == nil {
+					err = s.journal.write(ctx, func(t *tables) error {
+						_, err := t.conn.ExecContext(context.Background(), `UPDATE coupons SET request = ? WHERE id = ?`, key, number)
+						return err
+					})
+				}
+				return number, err
+			}}
 		},
 	},
 	{

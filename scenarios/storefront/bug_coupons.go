@@ -2,8 +2,8 @@ package storefront
 
 import (
 	"context"
+	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -18,7 +18,7 @@ var couponBugs = []Bug{
 		func(s *site) {
 			p := &pool{lag: 30 * time.Millisecond}
 			s.coupons = claims{s.coupons, p.claim}
-			s.look(func(l ledger, t *tables, w *write) ledger { return bearer{l, t, w, true} })
+			s.look(func(l ledger, t *tables, w *write) ledger { return bearer{l, t, w} })
 		},
 	},
 	{
@@ -29,30 +29,39 @@ var couponBugs = []Bug{
 		func(s *site) {
 			p := &pool{free: true}
 			s.coupons = claims{s.coupons, p.claim}
-			s.look(func(l ledger, t *tables, w *write) ledger { return bearer{l, t, w, true} })
+			s.look(func(l ledger, t *tables, w *write) ledger { return bearer{l, t, w} })
 		},
 	},
 	{
 		"claims-crossed",
-		"answers every 8th claim with the code of the claim before, and whoever has a code may spend it",
+		"answers every 4th claim with the code of the claim before, and whoever has a code may spend it",
 		"redeemed-owner",
 		"ChatGPT, 20 March 2023: a reply left in a shared connection went to the next request (openai.com/blog/march-20-chatgpt-outage)",
 		func(s *site) {
-			p := &pool{crossed: s.share(8)}
+			p := &pool{crossed: s.share(4)}
 			s.coupons = claims{s.coupons, p.claim}
-			s.look(func(l ledger, t *tables, w *write) ledger { return bearer{l, t, w, false} })
+			s.look(func(l ledger, t *tables, w *write) ledger { return bearer{l, t, w} })
 		},
 	},
 	{
 		"discount-cached",
-		"remembers for 200 ms what discount a cart has, by what is in it and not by whose it is, and spends it unseen",
+		"remembers for half a second which coupon a cart is paid with, by what is in it and not by whose it is",
 		"redeemed-owner",
 		"Steam, 25 December 2015: pages of one user cached for all (store.steampowered.com/news/19852)",
 		func(s *site) {
-			c := &cartCache{holds: map[string]cached{}}
-			s.look(func(l ledger, t *tables, w *write) ledger {
-				c.swap(w)
-				return bearer{l, t, w, true}
+			held := map[string]cached{} // by what is in the cart; the writer's alone
+			s.look(func(l ledger, t *tables, _ *write) ledger { return hoard{l, t, held} })
+		},
+	},
+	{
+		"released-in-use",
+		"a job takes every 8th order for an abandoned cart and frees its coupon, which is spent",
+		"redeemed-books",
+		"releasing by age and not by state: carts that time out while they are paid",
+		func(s *site) {
+			h := s.share(8)
+			s.look(func(l ledger, t *tables, _ *write) ledger {
+				return rewriting{l, t, `UPDATE coupons SET spent_on = NULL, redeemed = NULL, redeemer = NULL WHERE spent_on = ?`, h}
 			})
 		},
 	},
@@ -125,26 +134,23 @@ func (p *pool) claim(ctx context.Context, c claim, right coupons) (int64, error)
 	return number, nil
 }
 
-// bearer is a ledger in which a code is whoever's brings it.
+// bearer is a ledger in which a code is whoever's brings it, also when it is
+// spent.
 type bearer struct {
 	ledger
-	t      *tables
-	w      *write
-	spends bool // a spent one, too
+	t *tables
+	w *write
 }
 
 func (b bearer) coupon(number int64) (coupon, bool, error) {
 	c, ok, err := b.ledger.coupon(number)
-	c.user = b.w.user
-	if b.spends {
-		c.order = 0
-	}
+	c.user, c.order = b.w.user, 0
 	return c, ok, err
 }
 
 func (b bearer) redeem(number int64, on *session, at time.Time) (bool, error) {
 	c, ok, err := b.coupon(number)
-	if err != nil || !ok || c.order != 0 || !c.valid(at) {
+	if err != nil || !ok || !c.valid(at) {
 		return false, err
 	}
 	return true, b.t.spendAnyway(number, on, at)
@@ -157,34 +163,26 @@ func (t *tables) spendAnyway(number int64, on *session, at time.Time) error {
 	return err
 }
 
-// A cartCache holds the codes that carts like it had last.
-type cartCache struct {
-	mu    sync.Mutex
-	holds map[string]cached
+// hoard is a ledger that remembers which coupon a cart was paid with.
+type hoard struct {
+	ledger
+	t    *tables
+	held map[string]cached
 }
 
+// cached is the coupon that a cart like it was paid with, and when.
 type cached struct {
-	codes []string
-	at    time.Time
+	number int64
+	at     time.Time
 }
 
-// swap gives w the codes that the same cart had, or keeps w's.
-func (c *cartCache) swap(w *write) {
-	if len(w.codes) == 0 || w.deed != replace && w.deed != create {
-		return
+func (h hoard) redeem(number int64, on *session, at time.Time) (bool, error) {
+	cart := fmt.Sprint(on.Lines)
+	if c, ok := h.held[cart]; ok && at.Sub(c.at) < 500*time.Millisecond {
+		return true, h.t.spendAnyway(c.number, on, at)
 	}
-	var ids []string
-	for _, l := range w.lines {
-		ids = append(ids, l.id)
-	}
-	cart := strings.Join(ids, " ")
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if held, ok := c.holds[cart]; ok && w.at.Sub(held.at) < 200*time.Millisecond {
-		w.codes = held.codes
-		return
-	}
-	c.holds[cart] = cached{w.codes, w.at}
+	h.held[cart] = cached{number, at}
+	return h.ledger.redeem(number, on, at)
 }
 
 // lasting is a ledger in which coupons are valid for longer.

@@ -47,6 +47,43 @@ var orderBugs = []Bug{
 		},
 	},
 	{
+		"declined-booked",
+		"writes the order before the payment, and leaves it standing when that is declined",
+		"order-stray",
+		"orders are created first and paid afterwards; whoever misses the failure ships them (github.com/woocommerce/woocommerce/issues/14541)",
+		func(s *site) {
+			s.look(func(l ledger, _ *tables, w *write) ledger {
+				if w.deed == complete && w.payment.fails && w.payment.wait == 0 {
+					return standingOrder{l, w}
+				}
+				return l
+			})
+		},
+	},
+	{
+		"key-cut",
+		"keeps keys in a column of 32 characters, and cuts what is longer",
+		"order-key",
+		"MySQL without strict mode cuts what does not fit and only warns (dev.mysql.com/doc/refman/8.4/en/sql-mode.html)",
+		func(s *site) {
+			s.look(func(l ledger, t *tables, _ *write) ledger {
+				return rewriting{l, t, `UPDATE orders SET key = substr(key, 1, 32) WHERE id = ?`, s.share(1)}
+			})
+		},
+	},
+	{
+		"user-left-over",
+		"books every 10th order for whoever ordered before, whose name was left in the thread",
+		"order-user",
+		"a thread-local user that is not cleared before the thread serves somebody else",
+		func(s *site) {
+			h := s.share(10)
+			s.look(func(l ledger, t *tables, _ *write) ledger {
+				return rewriting{l, t, `UPDATE orders SET user = coalesce((SELECT user FROM orders WHERE id < ?1 ORDER BY id DESC LIMIT 1), user) WHERE id = ?1`, h}
+			})
+		},
+	},
+	{
 		"wrong-cart",
 		"completes, on every 4th payment, the checkout that was opened last, whoever's it is",
 		"order-user",
@@ -232,6 +269,42 @@ func (e eager) session(number int64) (session, bool, error) {
 		_, err = e.redeem(s.Coupon, &spending, e.w.at)
 	}
 	return s, ok, err
+}
+
+// standingOrder books the order of a payment that will be declined, and takes
+// no coupon for it.
+type standingOrder struct {
+	ledger
+	w *write
+}
+
+func (o standingOrder) session(number int64) (session, bool, error) {
+	s, ok, err := o.ledger.session(number)
+	if err != nil || !ok || s.Status != ready || s.User != o.w.user {
+		return s, ok, err
+	}
+	booked := s
+	booked.Status, booked.Coupon, booked.Key, booked.Paid = completed, 0, o.w.key, o.w.at.UnixNano()
+	if booked.Order, err = o.number(); err == nil {
+		err = o.sell(&booked)
+	}
+	return s, ok, err
+}
+
+// rewriting changes some orders once they are booked.
+type rewriting struct {
+	ledger
+	t     *tables
+	query string // of an order's number
+	h     *share
+}
+
+func (r rewriting) sell(s *session) error {
+	if err := r.ledger.sell(s); err != nil || !r.h.hit() {
+		return err
+	}
+	_, err := r.t.conn.ExecContext(context.Background(), r.query, s.Order)
+	return err
 }
 
 // forgetful is a ledger that gives no coupon back.

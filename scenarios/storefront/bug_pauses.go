@@ -10,7 +10,7 @@ import (
 var pauseBugs = []Bug{
 	{
 		"pause-cached",
-		"looks once a second whether the campaign is paused",
+		"looks every 15 s whether the campaign is paused",
 		"issued-paused",
 		"feature flags are polled: who turns one off waits for the interval, 15 s by default in Unleash's SDKs (docs.getunleash.io)",
 		func(s *site) {
@@ -19,7 +19,7 @@ var pauseBugs = []Bug{
 			var looked time.Time
 			s.coupons = claims{s.coupons, func(ctx context.Context, c claim, right coupons) (_ int64, err error) {
 				mu.Lock()
-				if time.Since(looked) > time.Second {
+				if time.Since(looked) > 15*time.Second {
 					paused, err = tally{s.journal}.paused(ctx)
 					looked = time.Now()
 				}

@@ -10,7 +10,7 @@ import (
 var seatBugs = []Bug{
 	{
 		"seats-check-then-act",
-		"sees whether there are seats, takes the payment for 250 ms, then sells them",
+		"sees whether there are seats, takes the payment for a second, then sells them",
 		"seats-over",
 		"checkouts at once that make stock negative (github.com/opencart/opencart/issues/4811, github.com/nopSolutions/nopCommerce/issues/4184, github.com/awesto/django-shop/issues/888)",
 		func(s *site) {
@@ -57,7 +57,7 @@ func (u *unseated) Write(ctx context.Context, w write) (answer, error) {
 	if err != nil || left < s.Lines[0].Quantity {
 		return u.checkout.Write(ctx, w)
 	}
-	if err := sleep(ctx, 250*time.Millisecond); err != nil {
+	if err := sleep(ctx, time.Second); err != nil {
 		return answer{}, err
 	}
 	u.looked.Store(w.key, nil)
