@@ -25,6 +25,11 @@ func pinned(ctx context.Context, core, program string, args ...string) *exec.Cmd
 func (b *bench) storefront(ctx context.Context, flushes int) (url string, stop func(), err error) {
 	c := pinned(ctx, b.server, b.program, "storefront", "--design", "null", "--listen", "127.0.0.1:0", "--flushes", strconv.Itoa(flushes))
 	c.Env = append(os.Environ(), "GOGC=400")
+	return serve(c)
+}
+
+// serve starts a storefront and returns its URL.
+func serve(c *exec.Cmd) (url string, stop func(), err error) {
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return "", nil, err
@@ -34,7 +39,7 @@ func (b *bench) storefront(ctx context.Context, flushes int) (url string, stop f
 	}
 	stop = func() {
 		c.Process.Kill()
-		c.Wait() // killed: how it ended is known
+		c.Wait() // killed: how it ended is known; and so is what a second time would say
 	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	for _, word := range strings.Fields(line) {
@@ -95,16 +100,21 @@ func usageOf(pid int) (u usage, err error) {
 	return u, nil
 }
 
-// child finds the k6 child of a run: the process that runs program as k6, below
-// the process with id root.
+// child finds the k6 child of a run, below the process with id root.
 func child(program string, root int) (pid int, ok bool) {
+	return descendant(program, root, "k6", "run")
+}
+
+// descendant finds a process below the one with id root that runs program with
+// command as its first argument and word among the others.
+func descendant(program string, root int, command, word string) (pid int, ok bool) {
 	found, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		return 0, false
 	}
 	for _, path := range found {
 		line, err := os.ReadFile(path)
-		if err != nil || !bytes.HasPrefix(line, []byte(program+"\x00k6\x00run\x00")) {
+		if err != nil || !bytes.HasPrefix(line, []byte(program+"\x00"+command+"\x00")) || !bytes.Contains(line, []byte("\x00"+word+"\x00")) {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
