@@ -97,9 +97,9 @@ func TestDocsOutcomes(t *testing.T) {
 }
 
 func TestDocsInvariants(t *testing.T) {
-	out := ""
-	for _, name := range audit.Invariants() {
-		out += "- " + name + "\n"
+	out := "| id | invariant | severity |\n|---|---|---|\n"
+	for _, c := range audit.Invariants() {
+		out += fmt.Sprintf("| `%s` | %s | %s |\n", c.ID, c.Invariant, c.Severity)
 	}
 	holdsTable(t, "invariants", out)
 }
@@ -162,7 +162,7 @@ func measured(t *testing.T) *results.Run {
 // that a row names is in the report.
 func TestDocsReportKeys(t *testing.T) {
 	var b bytes.Buffer
-	d := report.Document{Run: measured(t), Audit: &results.Audit{}, Files: []report.File{{Path: "p"}}, Verdict: verdict.Verdict{Reasons: []verdict.Reason{{}}}}
+	d := report.Document{Run: measured(t), Audit: &results.Audit{Checks: audit.Invariants()}, Files: []report.File{{Path: "p"}}, Verdict: verdict.Verdict{Reasons: []verdict.Reason{{}}}}
 	if err := report.JSON(&b, d); err != nil {
 		t.Fatal(err)
 	}

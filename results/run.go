@@ -63,29 +63,6 @@ type Account struct {
 	Missing uint64 `json:"missing_snapshots,omitempty"`
 }
 
-// Audit is what holding the ledger against the backend's own books found.
-type Audit struct {
-	Source   string    `json:"source"`
-	Promised uint64    `json:"promised_count"` // orders the ledger knows
-	Booked   uint64    `json:"booked_count"`   // orders in the books
-	Matched  uint64    `json:"matched_count"`
-	Findings []Finding `json:"findings"`
-	// Undecided counts what can't be decided: booked orders whose answer was
-	// lost, so the shopper can't know. Never a violation, never silently fine.
-	Undecided uint64 `json:"undecided_count"`
-	// Superseded counts orders that were promised by workers whose lease had
-	// ended. They are in neither count above: where the books have them, they are
-	// undecided.
-	Superseded uint64 `json:"superseded_count,omitempty"`
-}
-
-// A Finding is a broken invariant: its name, how often, and examples.
-type Finding struct {
-	Invariant string   `json:"invariant"`
-	Count     uint64   `json:"count"`
-	Examples  []string `json:"examples"`
-}
-
 // A Run is one execution of a plan, merged from snapshots. It is a value to
 // read: Merger.Run makes it, nothing changes it afterwards.
 type Run struct {

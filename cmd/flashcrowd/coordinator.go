@@ -176,7 +176,7 @@ func (f *coordinatorFlags) lead(ctx context.Context, w world, config coordinator
 	if !began {
 		return unkept
 	}
-	return conclude(w, keep, plan, kept, false, unkept)
+	return conclude(ctx, w, keep, plan, kept, false, unkept)
 }
 
 // loopback says whether host:port is on this machine alone.

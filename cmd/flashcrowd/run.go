@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -22,7 +21,6 @@ import (
 	"github.com/flashcrowd/flashcrowd/agents/membership"
 	"github.com/flashcrowd/flashcrowd/ci"
 	"github.com/flashcrowd/flashcrowd/results"
-	"github.com/flashcrowd/flashcrowd/results/audit"
 	"github.com/flashcrowd/flashcrowd/results/store"
 	"github.com/flashcrowd/flashcrowd/results/verdict"
 	"github.com/flashcrowd/flashcrowd/scenarios"
@@ -141,7 +139,7 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	if !began {
 		return unkept
 	}
-	return conclude(w, keep, plan, kept, shop != nil, unkept)
+	return conclude(ctx, w, keep, plan, kept, shop != nil, unkept)
 }
 
 // storefront returns the arguments of the storefront to start, if there is no
@@ -240,7 +238,7 @@ func lead(ctx context.Context, w world, config coordinator.Config, verbose bool,
 
 // conclude audits, judges, keeps the verdict and prints the report. The error
 // carries the exit code.
-func conclude(w world, keep *jsonFile, plan *scenarios.Plan, kept *store.Store, builtIn bool, unkept error) error {
+func conclude(ctx context.Context, w world, keep *jsonFile, plan *scenarios.Plan, kept *store.Store, builtIn bool, unkept error) error {
 	run, err := kept.Run()
 	if err != nil {
 		return errors.Join(unkept, err)
@@ -248,7 +246,7 @@ func conclude(w world, keep *jsonFile, plan *scenarios.Plan, kept *store.Store, 
 	var books *results.Audit
 	var unread error
 	if builtIn {
-		books, unread = auditStorefront(plan, run, kept)
+		books, unread = auditStorefront(ctx, plan, run, kept, filepath.Dir(kept.Path()))
 	}
 	v := verdict.Judge(run, books, rulesOf(plan))
 	if unread != nil {
@@ -273,57 +271,6 @@ func conclude(w world, keep *jsonFile, plan *scenarios.Plan, kept *store.Store, 
 		return exit{code: code}
 	}
 	return nil
-}
-
-// auditStorefront holds the ledger against the built-in storefront's books.
-func auditStorefront(plan *scenarios.Plan, run *results.Run, kept *store.Store) (*results.Audit, error) {
-	client := http.Client{Timeout: 5 * time.Minute}
-	answer, err := client.Get(plan.Target.URL + "/books/orders")
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET /books/orders: %s", answer.Status)
-	}
-	late := map[string]bool{} // keys that ended workers used, and told of too late
-	orders := uint64(0)
-	for p, err := range kept.Superseded() {
-		if err != nil {
-			return nil, err
-		}
-		late[p.Key] = true
-		if p.Kind == results.OrderPromise && p.Known {
-			orders++
-		}
-	}
-	a, err := audit.Orders(kept.Ledger(), audit.ReadOrders(answer.Body), unreported(plan, run, late))
-	if err != nil {
-		return nil, err
-	}
-	a.Superseded = orders
-	a.Source = "the storefront's books"
-	return a, nil
-}
-
-// unreported says which keys a worker that was lost may have used after its
-// last snapshot: any of this crowd's, once one was lost; nil when none was. Those
-// in late it did use.
-func unreported(plan *scenarios.Plan, run *results.Run, late map[string]bool) func(key string) bool {
-	if len(late) == 0 && !slices.ContainsFunc(run.Workers, func(w results.Worker) bool { return !w.Finished }) {
-		return nil
-	}
-	return func(key string) bool {
-		if late[key] {
-			return true
-		}
-		u, err := scenarios.ParseUUID(key)
-		if err != nil {
-			return false
-		}
-		_, ours := scenarios.ParseKey(plan.Campaign.Seed, u)
-		return ours
-	}
 }
 
 // keepRun begins the file of a run in its folder.

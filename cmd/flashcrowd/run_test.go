@@ -2,6 +2,7 @@ package main
 
 import (
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/audit"
 	"github.com/flashcrowd/flashcrowd/results/store"
 )
 
@@ -89,6 +91,24 @@ func TestEveryPersonaIsBookedOnce(t *testing.T) {
 	o.accounted(t)
 	if o.Orders.Promised != o.Orders.Booked || o.Orders.Promised < 100 || o.Shoppers.Ended["ok"] != o.Shoppers.Planned {
 		t.Errorf("%+v", o)
+	}
+	text, err := os.ReadFile(p.path("out.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said struct {
+		Orders struct{ Audit results.Audit } `json:"orders"`
+	}
+	if err := json.Unmarshal(text, &said); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range said.Orders.Audit.Checks {
+		if c.State != results.StateHeld {
+			t.Errorf("the storefront's books: %+v", c)
+		}
+	}
+	if n := len(said.Orders.Audit.Checks); n != len(audit.Invariants()) {
+		t.Errorf("%d invariants in the report", n)
 	}
 	if booked := orders(t, p.path("runs/*/books.db")); uint64(len(booked)) != o.Orders.Booked {
 		t.Errorf("%d keys in the books, %d orders", len(booked), o.Orders.Booked)

@@ -1,204 +1,237 @@
-// Package audit holds the ledger, which is what shoppers were promised, against
-// the backend's own books. A fast answer that lost the order is worse than a
-// slow one, and only this comparison finds it.
+// Package audit holds the ledger, which is what shoppers were told, against the
+// backend's own books. A fast answer that lost the order is worse than a slow
+// one, and only this comparison finds it.
 //
-// It is pure: both sides come as sequences, and neither needs an order. What
-// can't be decided (the order stands in the books, but the answer that promised
-// it was lost on its way) is a class of its own: never a violation, never
-// silently fine.
+// It is pure: both sides come as sequences, and neither needs an order. What is
+// looked at together is dealt into piles by a hash of what it shares (an order's
+// id, a key, a coupon's id, a user), and audited pile by pile. A pile that grows
+// goes to a scratch file, so that memory does not grow with the books.
 //
-// Memory is proportional to the ledger and does not depend on the books. Each
-// invariant looks at one key or at one order id and at nothing else, so both
-// sides can be split by a hash of the key, and once more by a hash of the id,
-// audited part by part, and the counts added up. Ten million entries will need
-// that; today one map for each does.
+// Each invariant holds, is broken, or could not be checked, and says so. What
+// can't be decided (the answer was lost on its way, the worker that heard it
+// died, two clocks do not agree well enough) is counted apart: never a finding,
+// never silently fine.
+//
+// Where a moment matters, a no is held against the whole time from its request
+// to its answer: it is false only if it was false at every moment of it.
 package audit
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
+	"runtime"
+	"sync"
+	"time"
 
 	"github.com/flashcrowd/flashcrowd/results"
 )
 
-// The invariants, by the names that findings carry.
-const (
-	Missing     = "every promised order is in the books"
-	Unpromised  = "no order is booked that nobody was promised"
-	DoubleKey   = "no key has two orders"
-	Shared      = "no order is promised under two keys"
-	Repromised  = "no key is promised two orders"
-	OtherKey    = "a booked order has the key it was placed with"
-	OtherAmount = "a booked order has the amount that was promised"
-)
+// Options are what an audit knows beside ledger and books. The zero value
+// checks what can be checked without.
+type Options struct {
+	Source string // the books, as a report names them
 
-// Invariants lists the names of what Orders checks, in the order of findings.
-func Invariants() []string {
-	return []string{Missing, Unpromised, DoubleKey, Shared, Repromised, OtherKey, OtherAmount}
+	// Started is the wall clock at plan time 0. Without it no moment of the
+	// ledger can be held against one of the books.
+	Started time.Time
+	// Skew is how far two clocks may be apart: the shoppers' and the backend's,
+	// or those of two of its machines. What is decided by less is undecided.
+	Skew time.Duration
+	// Stock is the one that the shoppers claim from; where books have a single
+	// stock it need not be said.
+	Stock string
+	// Owner returns whose key it is, as the backend knows its users; false for
+	// a key that is nobody's of this crowd.
+	Owner func(key string) (user string, ours bool)
+	// Lost says whether an entry with that key may have been lost, with a worker
+	// that died before it could report: what only such a key explains is
+	// undecided. It is nil when every worker reported to its end.
+	Lost func(key string) bool
+	// Mix is who was planned and who came; nil if nobody knows. Unseen counts
+	// the shoppers of the plan whose end nobody reported.
+	Mix    []Share
+	Unseen uint64
+	// Scratch opens a file for what does not fit in memory; nil keeps it there:
+	// some 250 bytes for each entry and row.
+	Scratch func() (Scratch, error)
+
+	block int // bytes of a pile before they go to scratch; 0: blockSize
 }
 
-// Orders holds the orders of a ledger against the books; promises of coupons
-// are passed over. The caller sets the Source of what it returns.
+// A Share is how many shoppers of one kind were planned, and how many ended.
+type Share struct {
+	Of             string // journey order, persona patient
+	Planned, Ended uint64
+}
+
+// Run holds a ledger against books. It reads each of the sequences once, the
+// ledger and the books at the same time, and returns what every invariant came
+// to; a broken one is no error.
 //
-// A promise heard twice, with the same key and the same id, is what an
-// idempotent backend answers: it counts as one. The order of either sequence
-// changes nothing, nor does it matter which promise of several comes first.
-//
-// An error of either sequence ends the audit: half of the books prove nothing.
-//
-// lost says whether an entry of the ledger with that key may have been lost,
-// with a worker that died before it could report: an order that only such a
-// key explains is undecided. It is nil when every worker reported to its end.
-func Orders(ledger iter.Seq2[results.Promise, error], books iter.Seq2[Order, error], lost func(key string) bool) (*results.Audit, error) {
-	a := auditor{lost: lost, orders: map[string]*order{}, keys: map[string]*intent{}, findings: findings{}}
-	for p, err := range ledger {
-		if err != nil {
-			return nil, fmt.Errorf("read the ledger: %w", err)
-		}
-		if p.Kind == results.OrderPromise && p.Denied == results.NotDenied {
-			a.promise(p)
-		}
+// An error of any sequence ends the audit: half of the books prove nothing. So
+// does the end of the context, and scratch that is full.
+func Run(ctx context.Context, ledger iter.Seq2[results.Promise, error], books Books, o Options) (_ *results.Audit, err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	a := &auditor{
+		Options: o, ctx: ctx, stop: stop, seed: maphash.MakeSeed(), stocks: map[string]*stock{}, seats: map[string]*seating{},
+		scratch: scratch{open: o.Scratch, block: cmp.Or(o.block, blockSize)},
 	}
-	for o, err := range books {
-		if err != nil {
-			return nil, fmt.Errorf("read the books: %w", err)
-		}
-		a.book(o)
+	defer func() { err = errors.Join(err, a.scratch.close()) }()
+	a.tell(books)
+	if err := a.readTerms(books); err != nil {
+		return nil, err
 	}
-	a.close()
-	return &a.result, nil
+	var reading sync.WaitGroup
+	reading.Go(func() { a.failed(a.readLedger(ledger)) })
+	reading.Go(func() { a.failed(errors.Join(a.readOrders(books.Orders), a.readCoupons(books.Coupons))) })
+	reading.Wait()
+	a.closeStocks()
+	for _, v := range []struct {
+		piles *view
+		look  func(*look, string) error
+	}{
+		{&a.byOrder, (*look).ordersPile}, {&a.byKey, (*look).keysPile},
+		{&a.byCoupon, (*look).couponsPile}, {&a.byClaim, (*look).claimsPile},
+		{&a.byUser, (*look).usersPile}, {&a.soldOut, (*look).soldOutPile},
+	} {
+		a.each(v.piles, v.look)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	return a.result(books), nil
 }
 
-// An order is one that the ledger knows.
-type order struct {
-	terms        terms  // the least of those promised
-	shared       bool   // promised under several keys
-	contradicted bool   // promised with several amounts
-	rows, agree  uint32 // booked with its id, and how many of these keep the terms
-}
-
-// terms are what a promise says about its order.
-type terms struct {
-	key, currency string
-	amount        int64
-}
-
-func (t terms) compare(u terms) int {
-	return cmp.Or(cmp.Compare(t.key, u.key), cmp.Compare(t.currency, u.currency), cmp.Compare(t.amount, u.amount))
-}
-
-func (t terms) money() string { return fmt.Sprintf("%d %s", t.amount, t.currency) }
-
-// An intent is what became of one key.
-type intent struct {
-	id    string // the order promised, the least if several; empty if every answer was lost
-	twice bool   // several orders were promised
-	lost  bool   // an answer was lost
-	rows  uint32 // booked with this key
-	stray string // booked with this key, promised to nobody; the least if several
-}
-
+// An auditor is an audit that is going on.
 type auditor struct {
-	lost     func(key string) bool
-	orders   map[string]*order
-	keys     map[string]*intent
-	findings findings
-	result   results.Audit
+	Options
+	ctx     context.Context
+	stop    context.CancelCauseFunc
+	seed    maphash.Seed
+	scratch scratch
+	lacks   map[Field]bool // of the books, whole tables too
+
+	byOrder, byKey, byCoupon, byClaim, byUser, soldOut view
+
+	stocks map[string]*stock // by id; read by all, written by the books' reader alone
+	seats  map[string]*seating
+
+	mu    sync.Mutex
+	found tally
+	orders
 }
 
-func (a *auditor) promise(p results.Promise) {
-	k := a.keys[p.Key]
-	if k == nil {
-		k = &intent{}
-		a.keys[p.Key] = k
-	}
-	if !p.Known {
-		k.lost = true
-		return
-	}
-	t := terms{p.Key, p.Currency, p.Amount}
-	o := a.orders[p.ID]
-	if o == nil {
-		o = &order{terms: t}
-		a.orders[p.ID] = o
-	}
-	o.shared = o.shared || t.key != o.terms.key
-	o.contradicted = o.contradicted || t.amount != o.terms.amount || t.currency != o.terms.currency
-	if t.compare(o.terms) < 0 {
-		o.terms = t
-	}
-	k.twice = k.twice || k.id != "" && k.id != p.ID
-	if k.id == "" || p.ID < k.id {
-		k.id = p.ID
+// orders are the figures of an audit.
+type orders struct{ promised, booked, matched uint64 }
+
+// failed ends the audit with its first error.
+func (a *auditor) failed(err error) {
+	if err != nil {
+		a.stop(err)
 	}
 }
 
-func (a *auditor) book(b Order) {
-	a.result.Booked++
-	o, k := a.orders[b.ID], a.keys[b.Key]
-	if k != nil {
-		k.rows++
-	}
-	switch {
-	case o != nil:
-		o.rows++
-		a.compare(o, b)
-	case k == nil && a.lost != nil && a.lost(b.Key):
-		a.result.Undecided++
-	case k == nil:
-		a.findings.add(Unpromised, "order %s: nobody placed one with its key %q", b.ID, b.Key)
-	case k.stray == "" || b.ID < k.stray:
-		k.stray = b.ID // judged when every row with this key is known
+// tell notes what the books lack, so that nothing is asked of it.
+func (a *auditor) tell(b Books) {
+	a.lacks = map[Field]bool{ordersTable: b.Orders == nil, couponsTable: b.Coupons == nil, stocksTable: b.Stocks == nil, seatsTable: b.Seatings == nil}
+	for _, f := range b.Lacks {
+		a.lacks[f] = true
 	}
 }
 
-// compare holds a row against the promise with its id.
-func (a *auditor) compare(o *order, b Order) {
-	t := terms{b.Key, b.Currency, b.Amount}
-	if t == o.terms {
-		o.agree++
-		return
-	}
-	if t.key != o.terms.key {
-		a.findings.add(OtherKey, "order %s: placed with key %s, booked with %q", b.ID, o.terms.key, t.key)
-	}
-	if o.terms.currency == "" { // nobody was told an amount
-		o.agree++
-	} else if t.amount != o.terms.amount || t.currency != o.terms.currency {
-		a.findings.add(OtherAmount, "order %s: promised %s, booked %s", b.ID, o.terms.money(), t.money())
-	}
+// A look is one processor's work on piles: what it finds is its own until the
+// piles are done.
+type look struct {
+	*auditor
+	found  tally
+	buf    record
+	orders orders
 }
 
-// close judges what only the whole of both sides can tell.
-func (a *auditor) close() {
-	for id, o := range a.orders {
-		a.result.Promised++
-		if o.rows > 0 && o.agree == o.rows {
-			a.result.Matched++
+// deal puts what l.buf holds into a view.
+func (l *look) deal(v *view, name string) error {
+	return v.add(&l.scratch, l.seed, name, l.buf)
+}
+
+// each looks at every pile of a view, on all processors.
+func (a *auditor) each(v *view, at func(*look, string) error) {
+	next := make(chan *pile)
+	var looking sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		looking.Go(func() {
+			l := look{auditor: a}
+			for p := range next {
+				all, err := p.take(&a.scratch)
+				if err == nil {
+					err = at(&l, all)
+				}
+				a.failed(err)
+			}
+			l.done()
+		})
+	}
+	for i := range v {
+		if a.ctx.Err() != nil {
+			break
 		}
-		if o.rows == 0 {
-			a.findings.add(Missing, "order %s: placed with key %s", id, o.terms.key)
-		}
-		if o.shared {
-			a.findings.add(Shared, "order %s: key %s and others", id, o.terms.key)
-		}
-		if o.contradicted {
-			a.findings.add(OtherAmount, "order %s: promised %s and other amounts", id, o.terms.money())
+		if !v[i].empty() {
+			next <- &v[i]
 		}
 	}
-	for key, k := range a.keys {
-		if k.twice {
-			a.findings.add(Repromised, "key %s: order %s and others", key, k.id)
+	close(next)
+	looking.Wait()
+}
+
+// done adds what was found to the audit's.
+func (l *look) done() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.auditor.found.add(&l.found)
+	o := &l.auditor.orders
+	o.promised, o.booked, o.matched = o.promised+l.orders.promised, o.booked+l.orders.booked, o.matched+l.orders.matched
+}
+
+// readLedger deals the entries.
+func (a *auditor) readLedger(ledger iter.Seq2[results.Promise, error]) error {
+	l := look{auditor: a}
+	defer l.done()
+	for p, err := range ledger {
+		if err == nil {
+			err = a.ctx.Err()
 		}
+		if err == nil && p.Kind == results.OrderPromise {
+			err = l.orderEntry(p)
+		} else if err == nil {
+			err = l.couponEntry(p)
+		}
+		if err != nil {
+			return fmt.Errorf("read the ledger: %w", err)
+		}
+	}
+	return nil
+}
+
+// result puts together what was found.
+func (a *auditor) result(b Books) *results.Audit {
+	for _, s := range a.Mix {
+		a.found.held(mix, s.Planned)
 		switch {
-		case k.rows > 1:
-			a.findings.add(DoubleKey, "key %s: booked %d times", key, k.rows)
-		case k.stray != "" && k.lost:
-			a.result.Undecided++
-		case k.stray != "":
-			a.findings.add(Unpromised, "order %s: its key %s was promised order %s", k.stray, key, k.id)
+		case s.Ended > s.Planned:
+			a.found.broken(mix, s.Ended-s.Planned, "%s: %d came, planned were %d", s.Of, s.Ended, s.Planned)
+		case s.Planned-s.Ended > a.Unseen:
+			a.found.broken(mix, s.Planned-s.Ended-a.Unseen, "%s: %d came, planned were %d, and only %d of all did not come or end", s.Of, s.Ended, s.Planned, a.Unseen)
+		case s.Planned > s.Ended:
+			a.found.undecided(mix, "%s: %d of %d did not come or end", s.Of, s.Planned-s.Ended, s.Planned)
 		}
 	}
-	a.result.Findings = a.findings.list()
+	r := &results.Audit{Source: a.Source, Promised: a.promised, Booked: a.booked, Matched: a.matched, Checks: a.found.checks(b, a.Options)}
+	for _, c := range r.Checks {
+		r.Undecided += c.Undecided
+	}
+	return r
 }

@@ -79,19 +79,53 @@ func (p *page) books(d Document) {
 		same = results.HumanCount(a.Matched) + " of them the same"
 	}
 	p.line(", %s, in %s", same, cmp.Or(a.Source, "the books"))
-	if a.Undecided > 0 {
-		p.line("  %s booked, but the answer was lost on its way: undecided", results.HumanCount(a.Undecided))
-	}
 	if promised != a.Promised {
 		p.line("  %s were counted as promised, and the ledger has %s", results.HumanCount(promised), results.HumanCount(a.Promised))
 	}
-	for _, f := range a.Findings {
-		p.print("  ")
-		p.paint(red, "✗")
-		p.line(" %s: broken %s ×", f.Invariant, results.HumanCount(f.Count))
-		for _, e := range f.Examples {
+	if a.Superseded > 0 {
+		p.line("  %s more were promised by workers whose lease had ended: undecided where they are booked", results.HumanCount(a.Superseded))
+	}
+	p.invariants(a)
+}
+
+// invariants says what came of each: first what is broken, then what is in
+// doubt, and in one paragraph what plainly held, with how much of it there was.
+func (p *page) invariants(a *results.Audit) {
+	if len(a.Checks) == 0 {
+		return
+	}
+	p.section("Books", "%d invariants held, %d broken, %d unchecked; %s undecided", len(a.In(results.StateHeld)), len(a.In(results.StateBroken)),
+		len(a.In(results.StateUnchecked)), results.HumanCount(a.Undecided))
+	examples := func(all []string) {
+		for _, e := range all {
 			p.line("      %s", cut(e, p.width-6))
 		}
+	}
+	for _, c := range a.In(results.StateBroken) {
+		p.print("  ")
+		p.paint(red, "✗")
+		p.line(" %s", strings.Join(wrap(fmt.Sprintf("%s: broken %s × of %s (%s): %s", c.ID, results.HumanCount(c.Count), results.HumanCount(c.Checked), c.Severity, c.Invariant), p.width-4), "\n    "))
+		examples(c.Examples)
+	}
+	for _, c := range a.Checks {
+		if c.Undecided > 0 {
+			p.print("  ")
+			p.paint(yellow, "?")
+			p.line(" %s: %s of %s undecided", c.ID, results.HumanCount(c.Undecided), results.HumanCount(c.Checked))
+			examples(c.Doubts)
+		}
+	}
+	for _, c := range a.In(results.StateUnchecked) {
+		p.line("  – %s: unchecked, %s", c.ID, c.Why)
+	}
+	var held []string
+	for _, c := range a.In(results.StateHeld) {
+		if c.Undecided == 0 {
+			held = append(held, c.ID+" "+results.HumanCount(c.Checked))
+		}
+	}
+	if len(held) > 0 {
+		p.line("  held: %s", strings.Join(wrap(strings.Join(held, ", "), p.width-8), "\n        "))
 	}
 }
 

@@ -161,7 +161,7 @@ func document(t *testing.T, d day, thresholds ...string) report.Document {
 	}
 	run := d.run(t)
 	orders := run.Count(results.Orders, results.Tags{})
-	audit := &results.Audit{Source: "the storefront's books", Promised: orders, Booked: orders, Matched: orders, Findings: []results.Finding{}}
+	audit := &results.Audit{Source: "the storefront's books", Promised: orders, Booked: orders, Matched: orders, Checks: checks(orders)}
 	if d.neverTold {
 		audit = nil
 	}
@@ -178,12 +178,29 @@ func document(t *testing.T, d day, thresholds ...string) report.Document {
 	}
 }
 
+// checks are some of an audit's, all held.
+func checks(orders uint64) []results.Check {
+	all := []results.Check{
+		{ID: "key-double", Invariant: "no key has two orders", Severity: results.Critical},
+		{ID: "order-stray", Invariant: "no order is booked without an intent", Severity: results.Critical},
+		{ID: "coupon-missing", Invariant: "every promised coupon is in the books", Severity: results.Critical},
+		{ID: "sums", Invariant: "in every booked order the amount is the subtotal less the discount", Severity: results.Critical},
+	}
+	for i := range all {
+		all[i].State, all[i].Checked, all[i].Examples, all[i].Doubts = results.StateHeld, orders, []string{}, []string{}
+	}
+	return all
+}
+
 var thresholds = []string{"turn_ttft: p(99)<2s", "turn_ttft{stage:noon}: p(95)<300ms", "order_success: rate>0.99"}
 
 func documents(t *testing.T) map[string]report.Document {
 	double := document(t, day{shoppers: 600}, thresholds...)
 	double.Audit.Booked++
-	double.Audit.Findings = []results.Finding{{Invariant: "no key has two orders", Count: 1, Examples: []string{"key key-17: booked 2 times"}}}
+	c := double.Audit.Checks
+	c[0].State, c[0].Count, c[0].Examples = results.StateBroken, 1, []string{"key key-17: 2 booked"}
+	c[1].Undecided, c[1].Doubts, double.Audit.Undecided = 1, []string{"order ord_9: the answer to its key key-3 was lost"}, 1
+	c[2].State, c[2].Why, c[2].Checked = results.StateUnchecked, "the source has no coupons", 0
 	double.Verdict = verdict.Judge(double.Run, double.Audit, verdict.Rules{Validity: verdict.DefaultValidity})
 	fleet := document(t, day{shoppers: 5000}, thresholds...)
 	fleet.Run = fleetRun(t)

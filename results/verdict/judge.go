@@ -207,23 +207,25 @@ func (j judge) thresholds() []Reason {
 	return reasons
 }
 
-// books turns what the audit found into reasons.
+// books turns what the audit found into reasons: one for each invariant that is
+// broken, or one for all of them.
 func books(a *results.Audit) []Reason {
 	var reasons []Reason
-	for _, f := range a.Findings {
-		if f.Count == 0 {
-			continue // checked, and not broken
-		}
-		r := Reason{Rule: f.Invariant, Kind: KindAudit, Measured: results.HumanCount(f.Count) + " findings"}
-		if len(f.Examples) > 0 {
-			r.Measured += ", such as " + f.Examples[0]
+	for _, c := range a.In(results.StateBroken) {
+		r := Reason{Rule: c.ID + ": " + c.Invariant, Kind: KindAudit, Measured: results.HumanCount(c.Count) + " findings"}
+		if len(c.Examples) > 0 {
+			r.Measured += ", such as " + c.Examples[0]
 		}
 		reasons = append(reasons, r)
 	}
 	if reasons != nil {
 		return reasons
 	}
+	invariants := fmt.Sprintf("%d invariants held", len(a.In(results.StateHeld)))
+	if n := len(a.In(results.StateUnchecked)); n > 0 {
+		invariants += fmt.Sprintf(" and %d could not be checked", n)
+	}
 	return []Reason{{Rule: "promised = booked", Kind: KindAudit, Held: true,
-		Measured: fmt.Sprintf("%s orders promised, %s booked, %s undecided, in %s", results.HumanCount(a.Promised),
-			results.HumanCount(a.Booked), results.HumanCount(a.Undecided), a.Source)}}
+		Measured: fmt.Sprintf("%s orders promised, %s booked, %s undecided; %s in %s", results.HumanCount(a.Promised),
+			results.HumanCount(a.Booked), results.HumanCount(a.Undecided), invariants, a.Source)}}
 }

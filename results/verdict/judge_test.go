@@ -128,8 +128,8 @@ func TestAborts(t *testing.T) {
 func TestJudge(t *testing.T) {
 	fast, slow := threshold(t, "step_duration", "p(99)<1m"), threshold(t, "step_duration", "p(99)<1ms")
 	ok := func(*results.Run) {}
-	clean := &results.Audit{Source: "storefront", Promised: 100, Booked: 101, Matched: 100, Undecided: 1}
-	dirty := &results.Audit{Source: "storefront", Findings: []results.Finding{{Invariant: "no key has two orders", Count: 2, Examples: []string{"k1: o1, o2"}}}}
+	clean := &results.Audit{Source: "storefront", Promised: 100, Booked: 101, Matched: 100, Undecided: 1, Checks: []results.Check{{State: results.StateHeld}, {State: results.StateUnchecked}}}
+	dirty := &results.Audit{Source: "storefront", Checks: []results.Check{{ID: "key-double", Invariant: "no key has two orders", State: results.StateBroken, Count: 2, Examples: []string{"k1: o1, o2"}}}}
 	for _, c := range []struct {
 		name       string
 		change     func(*results.Run)
@@ -142,13 +142,13 @@ func TestJudge(t *testing.T) {
 		{"no thresholds", ok, nil, nil, Pass, "at least one request succeeds | 100 % (100 of 100)"},
 		{"books only", ok, nil, clean, Pass, "at least one request succeeds"},
 		{"threshold broken", ok, []Threshold{fast, slow}, clean, Fail, "step_duration: p(99)<1ms | 990 ms"},
-		{"books broken", ok, []Threshold{fast}, dirty, Fail, "no key has two orders | 2 findings, such as k1: o1, o2"},
-		{"books checked", ok, nil, &results.Audit{Findings: []results.Finding{{Invariant: "x"}}}, Pass, "at least one"},
+		{"books broken", ok, []Threshold{fast}, dirty, Fail, "key-double: no key has two orders | 2 findings, such as k1: o1, o2"},
+		{"books not checked", ok, nil, &results.Audit{Checks: []results.Check{{ID: "x", State: results.StateUnchecked}}}, Pass, "at least one"},
 		{"account open", func(r *results.Run) { r.Account.Planned++ }, []Threshold{fast}, clean, Invalid,
 			"every planned shopper is accounted for | 1 shoppers are unaccounted for"},
 		{"snapshot missing", func(r *results.Run) { r.Account.Missing = 1 }, nil, nil, Invalid, "every planned shopper is accounted for | 1 snapshots are missing"},
 		{"invalid beats fail", func(r *results.Run) { r.Account.Planned++ }, []Threshold{slow}, clean, Invalid, "every planned shopper"},
-		{"books beat invalid", func(r *results.Run) { r.Account.Planned++ }, []Threshold{slow}, dirty, Fail, "no key has two orders"},
+		{"books beat invalid", func(r *results.Run) { r.Account.Planned++ }, []Threshold{slow}, dirty, Fail, "key-double"},
 		{"in flight", func(r *results.Run) { r.Account.Planned++; r.Account.InFlight++ }, nil, nil, Invalid, "every shopper that arrived has ended | 1 still in flight"},
 		{"stopped by hand", func(r *results.Run) { r.Stopped, r.Cut = "ctrl-c", 4*time.Second }, []Threshold{slow}, clean, Invalid,
 			"the load runs to the end of the plan | incomplete at 1 s of 10 s: ctrl-c"},
