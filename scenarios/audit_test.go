@@ -55,7 +55,10 @@ func TestAuditFaults(t *testing.T) {
 		{`{source: http, url: "${SHOP}", headers: {Authorization: "Bearer ${T}"}, orders: {path: /o, rows: data, next: {by: cursor, path: next, parameter: after}}}`, ""},
 		{`{source: postgres, url: "postgres://me@db/shop?sslmode=require", coupons: {query: q}}`, ""},
 
+		{`{source: postgres, url: "postgres://me:${PW}@${HOST}/shop", coupons: {query: q}}`, ""},
+
 		{`{}`, "audit.source: is missing"},
+		{`{source: postgres, url: "postgres://me:secret@${HOST}/shop", orders: {query: q}}`, "audit.url: must not hold a password"},
 		{`{source: files}`, "audit.orders: is missing"},
 		{`{source: postgres, orders: {query: q}}`, "audit.url: is missing"},
 		{`{source: postgres, url: "postgres://me:secret@db/shop", orders: {query: q}}`, "audit.url: must not hold a password"},

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -19,19 +20,25 @@ import (
 
 // auditStorefront holds the ledger of a run against the books of the built-in
 // storefront, all of them.
-func auditStorefront(ctx context.Context, plan *scenarios.Plan, run *results.Run, kept *store.Store, dir string) (*results.Audit, error) {
+func auditStorefront(ctx context.Context, plan *scenarios.Plan, run *results.Run, kept *store.Store) (*results.Audit, error) {
 	s := shopBooks{ctx, plan.Target.URL}
 	if err := s.settle(); err != nil {
 		return nil, err
 	}
+	// One machine, one clock: what is left is rounding and the way of a request.
+	return auditBooks(ctx, plan, run, kept, s.books(), "the storefront's books", 100*time.Millisecond)
+}
+
+// auditBooks holds the ledger of a run against books, whose clock may differ by
+// skew from those of the workers.
+func auditBooks(ctx context.Context, plan *scenarios.Plan, run *results.Run, kept *store.Store, books audit.Books, source string, skew time.Duration) (*results.Audit, error) {
 	late, orders, err := superseded(kept)
 	if err != nil {
 		return nil, err
 	}
-	o := auditOptions(plan, run, late, dir)
-	o.Source = "the storefront's books"
-	o.Skew = 100 * time.Millisecond // one machine, one clock: what is left is rounding and the way of a request
-	a, err := audit.Run(ctx, kept.Ledger(), s.books(), o)
+	o := auditOptions(plan, run, late, filepath.Dir(kept.Path()))
+	o.Source, o.Skew = source, skew
+	a, err := audit.Run(ctx, kept.Ledger(), books, o)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +69,6 @@ func auditOptions(plan *scenarios.Plan, run *results.Run, late map[string]bool, 
 	ended := run.Account.EndedCount()
 	o := audit.Options{
 		Started: run.Started,
-		Skew:    time.Second,
 		Stock:   plan.Target.Coupons.StockID,
 		Owner: func(key string) (string, bool) {
 			i, ours := intentOf(seed, key)

@@ -122,6 +122,11 @@ func leadFleet(ctx context.Context, w world, name string, f coordinatorFlags) (e
 	for _, warning := range plan.Warnings() {
 		fmt.Fprintf(w.Talk, "warning: %s\n", warning)
 	}
+	if books, named := f.books(plan); named {
+		if err := books.ready(ctx); err != nil {
+			return err
+		}
+	}
 	dir, err := newRunFolder(f.runFlags.runs, plan.Campaign.Name)
 	if err != nil {
 		return err
@@ -176,7 +181,11 @@ func (f *coordinatorFlags) lead(ctx context.Context, w world, config coordinator
 	if !began {
 		return unkept
 	}
-	return conclude(ctx, w, keep, plan, kept, false, unkept)
+	var hold holding
+	if books, named := f.books(plan); named {
+		hold = books.hold
+	}
+	return conclude(ctx, w, keep, plan, kept, hold, unkept)
 }
 
 // loopback says whether host:port is on this machine alone.

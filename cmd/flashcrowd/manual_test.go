@@ -33,7 +33,7 @@ func TestManual(t *testing.T) {
 		texts["help of "+c.Name()] = c.Long + "\n" + c.Example
 	}
 	found := 0
-	command := regexp.MustCompile("(?m)(?:flashcrowd|go run \\./cmd/flashcrowd) ((?:run|try|plan|report|runs|storefront|worker|coordinator|status|stop|keygen|version)\\b[^`\n#;|()]*)")
+	command := regexp.MustCompile("(?m)(?:flashcrowd|go run \\./cmd/flashcrowd) ((?:run|try|plan|report|audit|runs|storefront|worker|coordinator|status|stop|keygen|version)\\b[^`\n#;|()]*)")
 	for where, text := range texts {
 		for _, m := range command.FindAllStringSubmatch(text, -1) {
 			line, _, _ := strings.Cut(m[1], "  ") // what follows is prose

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/results/books"
 	"github.com/flashcrowd/flashcrowd/results/report"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -49,6 +51,13 @@ func planText(w world, p *scenarios.Plan, flight preflight) error {
 	}
 	fmt.Fprintf(w.Out, "%s: %s shoppers in %s\n", p.Campaign.Name, results.HumanCount(p.Shoppers), results.Human(p.Duration()))
 	fmt.Fprintf(w.Out, "target       %s\n", target)
+	if a := p.Campaign.Audit; a != nil {
+		where := cmp.Or(redactURL(a.URL), a.File)
+		if a.Source == books.Files {
+			where = "in the campaign's folder"
+		}
+		fmt.Fprintf(w.Out, "books        %s %s, read after the load\n", a.Source, cmp.Or(where, target))
+	}
 	fmt.Fprintf(w.Out, "fingerprint  %s\n", p.Fingerprint())
 	fmt.Fprintf(w.Out, "factors      scale %s, demand %g, compress %g, pace %g\n\n", report.Factor(p.Factors.Scale), p.Factors.Demand, p.Factors.Compress, p.Factors.Pace)
 	t := tabwriter.NewWriter(w.Out, 0, 0, 2, ' ', tabwriter.AlignRight)

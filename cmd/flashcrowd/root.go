@@ -85,7 +85,7 @@ Exit codes: 0 pass · 1 could not run · 2 usage · 3 fail · 4 invalid · 5 inc
 	})
 	root.AddCommand(
 		runCommand(w), tryCommand(w), planCommand(w),
-		runsCommand(w), reportCommand(w),
+		runsCommand(w), reportCommand(w), auditCommand(w),
 		coordinatorCommand(w), workerCommand(w), statusCommand(w), stopCommand(w), keygenCommand(w),
 		storefrontCommand(w),
 		versionCommand(w), k6Command(),

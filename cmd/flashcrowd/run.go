@@ -93,6 +93,12 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 		fmt.Fprintf(w.Talk, "warning: %s\n", warning)
 	}
 	newPreflight(plan, f.workers).warn(w.Talk, "warning: this machine may be too small: ")
+	books, named := f.books(plan)
+	if named && plan.Target.URL != "" {
+		if err := books.ready(ctx); err != nil {
+			return err
+		}
+	}
 	dir, err := newRunFolder(f.runs, plan.Campaign.Name)
 	if err != nil {
 		return err
@@ -139,7 +145,14 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	if !began {
 		return unkept
 	}
-	return conclude(ctx, w, keep, plan, kept, shop != nil, unkept)
+	var hold holding
+	switch {
+	case shop != nil:
+		hold = auditStorefront
+	case named:
+		hold = books.hold
+	}
+	return conclude(ctx, w, keep, plan, kept, hold, unkept)
 }
 
 // storefront returns the arguments of the storefront to start, if there is no
@@ -236,21 +249,24 @@ func lead(ctx context.Context, w world, config coordinator.Config, verbose bool,
 	}
 }
 
+// holding holds the ledger of a run that is over against the backend's books.
+type holding func(ctx context.Context, plan *scenarios.Plan, run *results.Run, kept *store.Store) (*results.Audit, error)
+
 // conclude audits, judges, keeps the verdict and prints the report. The error
-// carries the exit code.
-func conclude(ctx context.Context, w world, keep *jsonFile, plan *scenarios.Plan, kept *store.Store, builtIn bool, unkept error) error {
+// carries the exit code. hold is nil where nobody knows of any books.
+func conclude(ctx context.Context, w world, keep *jsonFile, plan *scenarios.Plan, kept *store.Store, hold holding, unkept error) error {
 	run, err := kept.Run()
 	if err != nil {
 		return errors.Join(unkept, err)
 	}
 	var books *results.Audit
 	var unread error
-	if builtIn {
-		books, unread = auditStorefront(ctx, plan, run, kept, filepath.Dir(kept.Path()))
+	if hold != nil {
+		books, unread = hold(ctx, plan, run, kept)
 	}
 	v := verdict.Judge(run, books, rulesOf(plan))
 	if unread != nil {
-		v = v.Without("promised = booked", unread)
+		v = v.Without(booksRule, unread)
 	}
 	if unkept != nil {
 		v = v.Without("everything that the coordinator knew is kept", unkept)

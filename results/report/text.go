@@ -37,6 +37,15 @@ func Text(w io.Writer, d Document) error {
 	return err
 }
 
+// Books writes what came of an audit: the verdict, and how the books compare.
+func Books(w io.Writer, d Document) error {
+	p := &page{colour: d.Colour, width: min(max(cmp.Or(d.Width, widest), narrowest), widest)}
+	p.verdict(d)
+	p.books(d)
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
 // verdict says what the run came to and why.
 func (p *page) verdict(d Document) {
 	tint := map[verdict.Outcome]colour{verdict.Pass: green, verdict.Fail: red, verdict.Invalid: yellow}[d.Verdict.Outcome]

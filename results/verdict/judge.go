@@ -43,10 +43,13 @@ func Judge(r *results.Run, audit *results.Audit, rules Rules) Verdict {
 	return Verdict{Outcome: outcome(reasons), Reasons: reasons}
 }
 
+// Unchecked begins what was measured of a rule that could not be checked.
+const Unchecked = "could not be checked: "
+
 // Without returns the verdict of a run for which a rule could not be checked:
 // it passes nothing, and says why. A failure stays one.
 func (v Verdict) Without(rule string, why error) Verdict {
-	unchecked := Reason{Rule: rule, Kind: KindAudit, Measured: "could not be checked: " + why.Error()}
+	unchecked := Reason{Rule: rule, Kind: KindAudit, Measured: Unchecked + why.Error()}
 	v.Reasons = append([]Reason{unchecked}, v.Reasons...)
 	if v.Outcome == Pass {
 		v.Outcome = Invalid
