@@ -112,7 +112,7 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	target := redactURL(plan.Target.URL)
 	var shop *part
 	if plan.Target.URL == "" {
-		if shop, plan.Target.URL, err = startStorefront(ctx, opened, filepath.Join(dir, "books.db"), logs); err != nil {
+		if shop, plan.Target.URL, err = startStorefront(ctx, opened, filepath.Join(dir, "books.db"), plan, logs); err != nil {
 			return err
 		}
 		defer shop.end(shopGrace)

@@ -20,6 +20,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
 	"github.com/flashcrowd/flashcrowd/scenarios/storefront"
 )
 
@@ -78,8 +80,9 @@ func storefrontCommand(w world) *cobra.Command {
 // addShop adds the flags that say which shop to open.
 func addShop(f *pflag.FlagSet, o *storefront.Options) {
 	f.StringVar(&o.Design, "design", "guarded", "how it is built: see --list")
+	f.Float64Var(&o.Size, "size", 1, "what the shop can do: 1 is a shop for spring-festival as it comes")
 	f.StringVar(&o.Books, "books", "", "SQLite file that keeps the books (default: a temporary one)")
-	f.Int64Var(&o.Stock, "stock", 0, "coupons that can be issued (default: 10,000,000)")
+	f.Int64Var(&o.Stock, "stock", 0, "coupons that can be issued (default: 16,000 times --size)")
 	f.Int64Var(&o.PerUser, "per-user", 0, "coupons that one user can have (default: 21)")
 	f.TimeVar(&o.ValidFrom, "valid-from", time.Time{}, []string{time.RFC3339}, "when coupons can first be redeemed (default: at once)")
 	f.TimeVar(&o.ValidUntil, "valid-until", time.Time{}, []string{time.RFC3339}, "when coupons can't be claimed or redeemed any more (default: after 22 days)")
@@ -194,16 +197,26 @@ func untilEOF(ctx context.Context, r io.Reader) context.Context {
 	return ctx
 }
 
+// sizeFor returns the size of the shop that a crowd meets. The day's shop is
+// thinned and sped up as its crowd is; not as the demand, which may well be
+// more than a shop is made for.
+func sizeFor(f results.Factors) float64 {
+	const springFestival = 1. / 2000 * 360 // the factors of a shop of size 1
+	return f.Scale * f.Compress / springFestival
+}
+
 // startStorefront starts the built-in storefront as a process of its own, so
 // that the measuring side and the measured one share nothing, and returns its
-// URL. Its arguments are those of shopArgs.
-func startStorefront(ctx context.Context, shop []string, books string, log io.Writer) (*part, string, error) {
+// URL. Its arguments are those of shopArgs, after the size and the seed that
+// suit the plan.
+func startStorefront(ctx context.Context, shop []string, books string, plan *scenarios.Plan, log io.Writer) (*part, string, error) {
 	r, out, err := os.Pipe()
 	if err != nil {
 		return nil, "", fmt.Errorf("start the storefront: %w", err)
 	}
 	defer r.Close()
-	args := append([]string{"storefront", "--attended", "--listen", "127.0.0.1:0"}, shop...)
+	args := append([]string{"storefront", "--attended", "--listen", "127.0.0.1:0",
+		"--size", strconv.FormatFloat(sizeFor(plan.Factors), 'g', 6, 64), "--seed", strconv.FormatUint(plan.Campaign.Seed, 10)}, shop...)
 	if books != "" {
 		args = append(args, "--books", books)
 	}

@@ -71,7 +71,7 @@ func try(ctx context.Context, w world, name string, f tryFlags) error {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		shop, url, err := startStorefront(ctx, []string{"--design=" + f.design}, filepath.Join(dir, "books.db"), io.Discard)
+		shop, url, err := startStorefront(ctx, []string{"--design=" + f.design}, filepath.Join(dir, "books.db"), plan, io.Discard)
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ import (
 // a design on one core (where there is taskset), with a client that parses no
 // more than it must. journeys/cpu-s counts the server's own processor time.
 func BenchmarkJourneys(b *testing.B) {
-	fast := Options{TokensPerSecond: 1e6, TotalTokensPerSecond: 1e9}
+	fast := swift
 	for _, bm := range []struct {
 		name    string
 		options Options

@@ -42,7 +42,7 @@ func events(t *testing.T, body string) []string {
 	return data
 }
 
-var swift = Options{TokensPerSecond: 1e6, TotalTokensPerSecond: 1e9}
+var swift = Options{Model: Model{Step: time.Nanosecond}, RowTime: -1}
 
 func TestStreamShape(t *testing.T) {
 	for _, o := range []Options{{Design: "null"}, swift} {
@@ -175,24 +175,6 @@ func TestAssistant(t *testing.T) {
 	}
 }
 
-func TestInterval(t *testing.T) {
-	for _, tt := range []struct {
-		speed, total float64
-		streams      int64
-		want         time.Duration
-	}{
-		{100, 1000, 0, 10 * time.Millisecond},
-		{100, 1000, 1, 10 * time.Millisecond},
-		{100, 1000, 10, 10 * time.Millisecond},
-		{100, 1000, 20, 20 * time.Millisecond},
-		{100, 50, 1, 20 * time.Millisecond},
-	} {
-		if got := interval(tt.speed, tt.total, tt.streams); got != tt.want {
-			t.Errorf("interval(%v, %v, %d) = %v, want %v", tt.speed, tt.total, tt.streams, got, tt.want)
-		}
-	}
-}
-
 // A witness notes when each flush came.
 type witness struct {
 	*httptest.ResponseRecorder
@@ -212,7 +194,7 @@ func answered(ctx context.Context, d *decoder) (*witness, error) {
 
 func TestPacing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDecoder(Options{Streams: 4, TokensPerSecond: 100, TotalTokensPerSecond: 1000})
+		d := newDecoder(Options{Streams: 4, Engines: 1, Model: Model{Step: 10 * time.Millisecond}})
 		begin := time.Now()
 		w, err := answered(t.Context(), d)
 		if err != nil {
@@ -232,7 +214,7 @@ func TestPacing(t *testing.T) {
 
 func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDecoder(Options{Streams: 1, Queue: 1, QueueWait: 100 * time.Millisecond, TokensPerSecond: 1, TotalTokensPerSecond: 1})
+		d := newDecoder(Options{Streams: 1, Queue: 1, QueueWait: 100 * time.Millisecond, Engines: 1, Model: Model{Step: time.Second}})
 		ctx, leave := context.WithCancel(t.Context())
 		first := make(chan error)
 		go func() { _, err := answered(ctx, d); first <- err }()
@@ -254,14 +236,14 @@ func TestQueue(t *testing.T) {
 			t.Errorf("a client that left: %v", err)
 		}
 		synctest.Wait()
-		if d.streams.Load() != 1 || d.queued.Load() != 0 {
-			t.Errorf("%d streams and %d waiting; the one that waited should flow", d.streams.Load(), d.queued.Load())
+		if d.engine.streams != 1 || d.queued.Load() != 0 {
+			t.Errorf("%d streams and %d waiting; the one that waited should flow", d.engine.streams, d.queued.Load())
 		}
 		if err := <-third; err != nil {
 			t.Error(err)
 		}
-		if d.streams.Load() != 0 || len(d.slots) != 0 {
-			t.Errorf("%d streams, %d slots taken at the end", d.streams.Load(), len(d.slots))
+		if d.engine.streams != 0 || len(d.slots) != 0 {
+			t.Errorf("%d streams, %d slots taken at the end", d.engine.streams, len(d.slots))
 		}
 	})
 }
@@ -269,7 +251,7 @@ func TestQueue(t *testing.T) {
 // On a real connection: deltas arrive one by one, and a client that leaves
 // makes room for another.
 func TestStreamOnTheWire(t *testing.T) {
-	url := start(t, Options{Streams: 1, Queue: -1, TokensPerSecond: 20, TotalTokensPerSecond: 20})
+	url := start(t, Options{Streams: 1, Queue: -1, Model: Model{Step: 50 * time.Millisecond}})
 	ctx, leave := context.WithCancel(t.Context())
 	begin := time.Now()
 	r, err := http.NewRequestWithContext(ctx, "POST", url+chatPath, strings.NewReader(conversation(streamed, "珍珠奶茶")))
@@ -364,7 +346,7 @@ func TestFlushes(t *testing.T) {
 
 // Told to end, the storefront lets an answer that flows come to its end.
 func TestDrain(t *testing.T) {
-	s, err := New(Options{TokensPerSecond: 100})
+	s, err := New(Options{Model: Model{Step: 10 * time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,7 +376,7 @@ func TestDrain(t *testing.T) {
 // An answer that would not end is cut, and its goroutine with it.
 func TestCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDecoder(Options{Streams: 1, TokensPerSecond: 1e-3, TotalTokensPerSecond: 1})
+		d := newDecoder(Options{Streams: 1, Engines: 1, Model: Model{Step: 1000 * time.Second}})
 		ctx, cut := context.WithTimeout(t.Context(), time.Second)
 		defer cut()
 		if _, err := answered(ctx, d); err != context.DeadlineExceeded || len(d.slots) != 0 {

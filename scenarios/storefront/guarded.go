@@ -11,58 +11,29 @@ import (
 
 func buildGuarded(o Options) shop {
 	j := newJournal(o)
-	return shop{newDecoder(o), j, j, j}
+	return shop{newDecoder(o), &hotRow{coupons: j, row: row{lasts: o.RowTime}}, j, j}
 }
 
-// A decoder is a chat with a capacity, as a fleet of models has: so many
-// answers at once, each at some speed, all of them together at no more than
-// the total.
+// A decoder is a chat on engines, with so many answers at once.
 type decoder struct {
-	slots   chan struct{} // one for each stream that flows
-	queued  atomic.Int64
-	queue   int64
-	wait    time.Duration
-	speed   float64 // tokens a second
-	total   float64
-	streams atomic.Int64
+	slots  chan struct{} // one for each stream that flows
+	queued atomic.Int64
+	queue  int64
+	wait   time.Duration
+	engine *engine
 }
 
 func newDecoder(o Options) *decoder {
-	return &decoder{
-		slots: make(chan struct{}, o.Streams), queue: int64(o.Queue), wait: o.QueueWait,
-		speed: o.TokensPerSecond, total: o.TotalTokensPerSecond,
-	}
+	return &decoder{slots: make(chan struct{}, o.Streams), queue: int64(o.Queue), wait: o.QueueWait, engine: newEngine(o)}
 }
 
-// Reply implements chat. The answer flows token by token; when the client
-// leaves, its stream is free at once.
+// Reply implements chat. When the client leaves, its stream is free at once.
 func (d *decoder) Reply(ctx context.Context, a *ask, out *stream) error {
 	if err := d.admit(ctx); err != nil {
 		return err
 	}
-	defer d.release()
-	answer := speak(a)
-	if err := out.Begin(); err != nil {
-		return err
-	}
-	due := time.Now()
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	for piece := range answer.tokens() {
-		due = due.Add(interval(d.speed, d.total, d.streams.Load()))
-		if early := time.Until(due); early > 0 {
-			timer.Reset(early)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		if err := piece(out); err != nil {
-			return err
-		}
-	}
-	return out.End()
+	defer func() { <-d.slots }()
+	return d.engine.answer(ctx, a, speak(a), out)
 }
 
 // admit takes a place among the streams, waiting in the queue for it. The
@@ -71,37 +42,46 @@ func (d *decoder) Reply(ctx context.Context, a *ask, out *stream) error {
 func (d *decoder) admit(ctx context.Context) error {
 	select {
 	case d.slots <- struct{}{}:
-		d.streams.Add(1)
 		return nil
 	default:
 	}
 	waiting := d.queued.Add(1)
 	defer d.queued.Add(-1)
 	if waiting > d.queue {
-		return &overload{max(d.wait, time.Second)}
+		return &overload{retryAfter: max(d.wait, time.Second)}
 	}
 	patience := time.NewTimer(d.wait)
 	defer patience.Stop()
 	select {
 	case d.slots <- struct{}{}:
-		d.streams.Add(1)
 		return nil
 	case <-patience.C:
-		return &overload{max(d.wait, time.Second)}
+		return &overload{retryAfter: max(d.wait, time.Second)}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-func (d *decoder) release() {
-	d.streams.Add(-1)
-	<-d.slots
+// A hotRow is coupons whose claims each lock the one row of the stock for some
+// time, one after the other, as a database would have it. The line for it is no
+// longer than patience: then it is busy.
+type hotRow struct {
+	coupons
+	row row
 }
 
-// interval returns the time between two tokens of a stream, where each of them
-// would like speed tokens a second and all share total.
-func interval(speed, total float64, streams int64) time.Duration {
-	return time.Duration(float64(time.Second) / min(speed, total/float64(max(1, streams))))
+// patience is how long a claim may wait for the row.
+const patience = 300 * time.Millisecond
+
+// Claim implements coupons.
+func (h *hotRow) Claim(ctx context.Context, c claim) (int64, error) {
+	if err := h.row.lock(ctx, patience); err != nil {
+		return 0, err
+	}
+	return h.coupons.Claim(ctx, c)
 }
 
-var _ chat = (*decoder)(nil)
+var (
+	_ chat    = (*decoder)(nil)
+	_ coupons = (*hotRow)(nil)
+)

@@ -192,7 +192,14 @@ func (j *journal) write(ctx context.Context, do func(*tables) error) error {
 		return errStopped
 	case j.waiting <- o:
 	default:
-		return errBusy
+		if !j.loose {
+			return errBusy
+		}
+		select {
+		case j.waiting <- o:
+		case <-j.stopped:
+			return errStopped
+		}
 	}
 	select {
 	case err := <-o.done:
@@ -209,13 +216,18 @@ func (j *journal) Claim(ctx context.Context, c claim) (int64, error) {
 	if c.stock != j.options.StockID {
 		return 0, unknownStock
 	}
+	return j.claim(ctx, func(t *tables) (int64, refusal, error) { return t.claim(c) })
+}
+
+// claim has a claim carried out.
+func (j *journal) claim(ctx context.Context, do func(*tables) (int64, refusal, error)) (int64, error) {
 	type result struct {
 		number int64
 		no     refusal
 	}
 	got := make(chan result, 1) // not a variable: the caller may be gone
 	err := j.write(ctx, func(t *tables) error {
-		number, no, err := t.claim(c)
+		number, no, err := do(t)
 		keepLast(got, result{number, no})
 		return err
 	})

@@ -10,7 +10,10 @@ import (
 )
 
 // An overload is a chat that has no room.
-type overload struct{ retryAfter time.Duration }
+type overload struct {
+	retryAfter time.Duration
+	place      int64 // in the queue; 0: there is none
+}
 
 // Error implements error.
 func (o *overload) Error() string { return "the chat is full" }
@@ -50,6 +53,9 @@ func (f *face) converse(w http.ResponseWriter, r *http.Request, decode func(body
 	a.user = r.Header.Get("X-User-Id")
 	err = f.shop.chat.Reply(r.Context(), a, &stream{face: f, w: w, r: r, ask: a})
 	if full := (*overload)(nil); errors.As(err, &full) {
+		if full.place > 0 {
+			w.Header().Set("X-Queue-Place", strconv.FormatInt(full.place, 10))
+		}
 		w.Header().Set("Retry-After", strconv.Itoa(int((full.retryAfter+time.Second-1)/time.Second)))
 		f.chatError(w, http.StatusTooManyRequests, "rate_limit_error", "", "slow_down", "too many conversations at once; try again later")
 	}

@@ -13,10 +13,13 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// each runs a test on every design.
+// each runs a test on every design that is meant to be right.
 func each(t *testing.T, o Options, test func(t *testing.T, url string)) {
 	for _, d := range Designs() {
-		o.Design = d.Name
+		if o.Design = d.Name; d.Name == "naive" {
+			continue
+		}
+		o.RowTime = -1
 		t.Run(d.Name, func(t *testing.T) { test(t, start(t, o)) })
 	}
 }
@@ -346,8 +349,8 @@ func TestOptions(t *testing.T) {
 	}{
 		{Options{}, ""},
 		{Options{Design: "null"}, ""},
-		{Options{Design: "nul"}, "[null guarded]"},
-		{Options{Stock: -1, TokensPerSecond: -1}, "TokensPerSecond must be more than 0\nStock"},
+		{Options{Design: "nul"}, "there are [null"},
+		{Options{Stock: -1, Engines: -1}, "Engines must be more than 0\nStock"},
 	} {
 		_, err := New(tt.options)
 		if got := fmt.Sprint(err); (tt.want == "") != (err == nil) || !strings.Contains(got, tt.want) {

@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"time"
@@ -34,16 +35,19 @@ type Options struct {
 
 	Flushes int // null: the writes in which a stream of 32 pieces leaves; default 1
 
-	// The chat's capacity, which null does not have.
-	Streams              int           // answers that flow at once; default 1024
-	TokensPerSecond      float64       // of one stream; more is smoother and ends earlier; default 200
-	TotalTokensPerSecond float64       // of all streams, which share it equally once they want more; default 100,000
-	Queue                int           // who may wait for a stream; beyond it is a 429; default 512, negative: nobody
-	QueueWait            time.Duration // the longest wait before a 429; default 2s
+	// What the shop can do, which is without limit in null. Size multiplies it
+	// and the stock: 1, the default, is the shop for spring-festival as it comes.
+	Size      float64
+	Model     Model         // of the chat; default: a published one
+	Engines   float64       // that serve the model; default 4
+	Streams   int           // answers that flow at once, not in naive; default 200 for each engine
+	Queue     int           // who may wait for a stream; beyond it is a 429; default 512, negative: nobody
+	QueueWait time.Duration // the longest wait before a 429; default 1s
+	RowTime   time.Duration // for which the row of the stock is locked by a claim; default 1/350 s, negative: not at all
 
 	// The coupon campaign.
 	StockID string // default free-order
-	Stock   int64  // coupons there are; default 10,000,000
+	Stock   int64  // coupons there are; default 16,000
 	PerUser int64  // coupons one user can have; default 21
 
 	// When coupons can be claimed and redeemed: from the one moment to just
@@ -68,13 +72,15 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	o.Design = cmp.Or(o.Design, "guarded")
 	o.Flushes = cmp.Or(o.Flushes, 1)
-	o.Streams = cmp.Or(o.Streams, 1024)
-	o.TokensPerSecond = cmp.Or(o.TokensPerSecond, 200)
-	o.TotalTokensPerSecond = cmp.Or(o.TotalTokensPerSecond, 100_000)
-	o.Queue = max(0, cmp.Or(o.Queue, 512))
-	o.QueueWait = cmp.Or(o.QueueWait, 2*time.Second)
+	o.Size = cmp.Or(o.Size, 1)
+	o.Model = cmp.Or(o.Model, fitted)
+	o.Engines = cmp.Or(o.Engines, 4*o.Size)
+	o.Streams = cmp.Or(o.Streams, int(math.Ceil(200*o.Engines)))
+	o.Queue = max(0, cmp.Or(o.Queue, int(math.Ceil(512*o.Size))))
+	o.QueueWait = cmp.Or(o.QueueWait, time.Second)
+	o.RowTime = max(0, cmp.Or(o.RowTime, time.Duration(float64(time.Second)/350/o.Size)))
 	o.StockID = cmp.Or(o.StockID, "free-order")
-	o.Stock = cmp.Or(o.Stock, 10_000_000)
+	o.Stock = cmp.Or(o.Stock, int64(16_000*o.Size))
 	o.PerUser = cmp.Or(o.PerUser, 21)
 	o.Seats = cmp.Or(o.Seats, 1_000_000)
 	o.DelayFor = cmp.Or(o.DelayFor, time.Second)
@@ -85,8 +91,9 @@ func (o Options) withDefaults() (Options, error) {
 	}{
 		{"Flushes", o.Flushes < 0},
 		{"Streams", o.Streams < 0},
-		{"TokensPerSecond", !(o.TokensPerSecond > 0)},
-		{"TotalTokensPerSecond", !(o.TotalTokensPerSecond > 0)},
+		{"Size", !(o.Size > 0)},
+		{"Engines", !(o.Engines > 0)},
+		{"Model", o.Model.Step < 0 || o.Model.Crowding < 0 || o.Model.Prefill < 0},
 		{"QueueWait", o.QueueWait < 0},
 		{"Stock", o.Stock < 0},
 		{"PerUser", o.PerUser < 0},
@@ -135,7 +142,10 @@ type Design struct {
 func Designs() []Design {
 	return []Design{
 		{"null", "Answers at once, a whole stream in one write, books in memory: measures the harness, not a backend.", buildNull},
+		{"naive", "Unbounded queues, no deadlines, work that goes on when the client has left, coupons checked before and issued after, an order for every complete: falls over in a surge, stays down, and its books are wrong.", buildNaive},
 		{"guarded", "Bounded streams and queue, 429 with Retry-After, atomic coupons, idempotency keys, books on disk before each answer: sheds load and stays right.", buildGuarded},
+		{"waiting-room", "Newcomers enter by a ticket and their place in the queue, who is about to pay goes first, and the campaign of coupons pauses itself under pressure: makes some wait so that those inside get through.", buildWaitingRoom},
+		{"sharded-coupons", "As guarded, with the stock of coupons in eight shards that rebalance: claims don't wait for the one hot row.", buildSharded},
 	}
 }
 
@@ -191,6 +201,18 @@ type durable interface {
 
 // errBusy means that the shop has too much to write; try again later.
 var errBusy = errors.New("too many requests are waiting")
+
+// servingKey finds the context that ends with the server in a request's, which
+// ends with its client.
+type servingKey struct{}
+
+// staying returns a context that goes on when the client of ctx has left.
+func staying(ctx context.Context) context.Context {
+	if serving, ok := ctx.Value(servingKey{}).(context.Context); ok {
+		return serving
+	}
+	return context.WithoutCancel(ctx)
+}
 
 // A Server is one shop behind HTTP.
 type Server struct {
@@ -252,7 +274,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) (err error) {
 		Protocols:         new(http.Protocols),
 		BaseContext:       func(net.Listener) context.Context { return serving },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, corkKey{}, c)
+			return context.WithValue(context.WithValue(ctx, corkKey{}, c), servingKey{}, serving)
 		},
 	}
 	server.Protocols.SetHTTP1(true)

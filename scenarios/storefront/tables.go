@@ -19,6 +19,10 @@ WHERE id = ?1 AND issued < coupons
   AND NOT EXISTS (SELECT 1 FROM coupons WHERE request = ?3)
   AND ?5 < valid_until AND NOT EXISTS (SELECT 1 FROM pauses WHERE stock = ?1 AND until IS NULL)
 RETURNING id`
+	// insertAnyway issues, whatever there is left.
+	insertAnyway = `
+INSERT INTO coupons (stock, user, request, value, at, valid_from, valid_until)
+SELECT id, ?2, ?3, ?4, ?5, valid_from, valid_until FROM stocks WHERE id = ?1 RETURNING id`
 	selectClaim  = `SELECT id, user FROM coupons WHERE request = ?`
 	selectWhyNot = `
 SELECT EXISTS (SELECT 1 FROM pauses WHERE stock = ?1 AND until IS NULL), ?2 >= valid_until, issued >= coupons
@@ -90,12 +94,9 @@ func openTables(ctx context.Context, db *sql.DB, o Options, loose bool) (*tables
 		{&t.answers, `SELECT fingerprint, answer FROM answers WHERE key = ?`},
 		{&t.answersRemembered, `INSERT INTO answers (key, fingerprint, answer) VALUES (?, ?, ?)`},
 	} {
-		// Without the caller's context: a statement with one that can end
-		// costs a goroutine, and a transaction must not end half way.
-		if *s.stmt, err = conn.PrepareContext(context.WithoutCancel(ctx), s.text); err != nil {
-			return nil, errors.Join(fmt.Errorf("prepare %q: %w", s.text, err), t.close())
+		if err := t.prepare(ctx, s.stmt, s.text); err != nil {
+			return nil, errors.Join(err, t.close())
 		}
-		t.all = append(t.all, *s.stmt)
 	}
 	if err := conn.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM orders`).Scan(&t.lastOrder); err != nil {
 		return nil, errors.Join(err, t.close())
@@ -104,6 +105,17 @@ func openTables(ctx context.Context, db *sql.DB, o Options, loose bool) (*tables
 		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
+}
+
+// prepare prepares a statement, to be closed with the others.
+func (t *tables) prepare(ctx context.Context, s **sql.Stmt, text string) (err error) {
+	// Without the caller's context: a statement with one that can end
+	// costs a goroutine, and a transaction must not end half way.
+	if *s, err = t.conn.PrepareContext(context.WithoutCancel(ctx), text); err != nil {
+		return fmt.Errorf("prepare %q: %w", text, err)
+	}
+	t.all = append(t.all, *s)
+	return nil
 }
 
 // close closes the statements, without which SQLite would not fold its log
@@ -133,28 +145,44 @@ func (t *tables) claim(c claim) (int64, refusal, error) {
 	if !errors.Is(err, sql.ErrNoRows) {
 		return 0, "", err
 	}
-	var owner string
-	switch err := t.claimed.QueryRow(c.request).Scan(&number, &owner); {
-	case err == nil && owner == c.user:
-		return number, "", nil
-	case err == nil:
-		return 0, otherRequest, nil
-	case !errors.Is(err, sql.ErrNoRows):
-		return 0, "", err
+	if number, no, err := t.known(c); number != 0 || no != "" || err != nil {
+		return number, no, err
 	}
-	var resting, over, out bool
-	if err := t.whyNot.QueryRow(c.stock, now).Scan(&resting, &over, &out); err != nil {
-		return 0, "", err
-	}
-	switch {
-	case resting:
-		return 0, paused, nil
-	case over:
-		return 0, ended, nil
-	case out:
-		return 0, soldOut, nil
+	if no, err := t.closed(c.stock, now); no != "" || err != nil {
+		return 0, no, err
 	}
 	return 0, overLimit, nil
+}
+
+// known returns the coupon that was issued to the same request; 0 if none was.
+func (t *tables) known(c claim) (number int64, no refusal, err error) {
+	var owner string
+	switch err := t.claimed.QueryRow(c.request).Scan(&number, &owner); {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, "", nil
+	case err != nil:
+		return 0, "", err
+	case owner != c.user:
+		return 0, otherRequest, nil
+	}
+	return number, "", nil
+}
+
+// closed returns why nothing of a stock is issued to anybody.
+func (t *tables) closed(stock string, now int64) (refusal, error) {
+	var resting, over, out bool
+	err := t.whyNot.QueryRow(stock, now).Scan(&resting, &over, &out)
+	switch {
+	case err != nil:
+		return "", err
+	case resting:
+		return paused, nil
+	case over:
+		return ended, nil
+	case out:
+		return soldOut, nil
+	}
+	return "", nil
 }
 
 // setPaused stops issuing a stock, or resumes it.
