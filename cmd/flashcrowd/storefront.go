@@ -82,7 +82,7 @@ func addShop(f *pflag.FlagSet, o *storefront.Options) {
 	f.StringVar(&o.Design, "design", "guarded", "how it is built: see --list")
 	f.Float64Var(&o.Size, "size", 1, "what the shop can do: 1 is a shop for spring-festival as it comes")
 	f.StringVar(&o.Books, "books", "", "SQLite file that keeps the books (default: a temporary one)")
-	f.Int64Var(&o.Stock, "stock", 0, "coupons that can be issued (default: 16,000 times --size)")
+	f.Int64Var(&o.Stock, "stock", 0, "coupons that can be issued (default: 14,500 times --size)")
 	f.Int64Var(&o.PerUser, "per-user", 0, "coupons that one user can have (default: 21)")
 	f.TimeVar(&o.ValidFrom, "valid-from", time.Time{}, []string{time.RFC3339}, "when coupons can first be redeemed (default: at once)")
 	f.TimeVar(&o.ValidUntil, "valid-until", time.Time{}, []string{time.RFC3339}, "when coupons can't be claimed or redeemed any more (default: after 22 days)")

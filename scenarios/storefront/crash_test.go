@@ -19,7 +19,13 @@ import (
 // What was answered before a kill -9 is in the books after it, a repeated
 // request gets the same answer, and nothing is done twice.
 func TestKilled(t *testing.T) {
-	o := Options{Books: filepath.Join(t.TempDir(), "books #1?.db")} // a path must not be read as a URL
+	for _, design := range []string{"guarded", "waiting-room", "sharded-coupons"} {
+		t.Run(design, func(t *testing.T) { kill(t, design) })
+	}
+}
+
+func kill(t *testing.T, design string) {
+	o := Options{Design: design, Books: filepath.Join(t.TempDir(), "books #1?.db"), RowTime: -1} // a path must not be read as a URL
 	c := startChild(t, o)
 
 	// Shoppers go on until the storefront dies under them.

@@ -48,3 +48,25 @@ func (l *lobby) enter(who string, now time.Time, closed bool) (wait time.Duratio
 	}
 	return 0, 0
 }
+
+// A crowd is some people.
+type crowd struct {
+	mu     sync.Mutex
+	people map[string]struct{}
+}
+
+func (c *crowd) add(who string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.people == nil {
+		c.people = map[string]struct{}{}
+	}
+	c.people[who] = struct{}{}
+}
+
+func (c *crowd) has(who string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.people[who]
+	return ok
+}

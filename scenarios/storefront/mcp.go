@@ -149,6 +149,13 @@ func (f *face) mcpCall(w http.ResponseWriter, r *http.Request, q rpc) {
 	case name == "get_checkout":
 		a, err := f.shown(r.Context(), arguments.Get("id").Str, user)
 		f.mcpSay(w, q, &a, err)
+	case name == "search_catalog":
+		query, err := decodeQuery(arguments.Get("catalog"))
+		if err != nil {
+			f.mcpError(w, http.StatusOK, q.id, rpcParams, err.Error(), nil)
+			return
+		}
+		f.mcpContent(w, q, false, func(b []byte) []byte { return renderFound(b, query, user) })
 	case name == "claim_coupon":
 		f.mcpClaim(w, r, q, user)
 	default:
@@ -279,6 +286,7 @@ const mcpServer = `{"name":"flashcrowd storefront","version":"1"}`
 // mcpTools is what tools/list shows. The arguments are UCP's, whose schemas are
 // published elsewhere, so each tool only says which of them it needs.
 const mcpTools = `[` +
+	`{"name":"search_catalog","description":"Search the catalogue.","inputSchema":{"type":"object","required":["meta","catalog"]}},` +
 	`{"name":"create_checkout","description":"Create a checkout session.","inputSchema":{"type":"object","required":["meta","checkout"]}},` +
 	`{"name":"get_checkout","description":"Get a checkout session.","inputSchema":{"type":"object","required":["meta","id"]}},` +
 	`{"name":"update_checkout","description":"Update a checkout session.","inputSchema":{"type":"object","required":["meta","id","checkout"]}},` +

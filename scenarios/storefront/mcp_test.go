@@ -134,7 +134,7 @@ func TestToolsConformance(t *testing.T) {
 					t.Errorf("%d orders in the books", n)
 				}
 				_, list, _ := c.post(t, "POST", "/mcp", c.request("tools/list", ""), nil)
-				if n := list.Get("result.tools.#").Int(); n != 6 {
+				if n := list.Get("result.tools.#").Int(); n != 7 {
 					t.Errorf("%d tools: %s", n, list.Raw)
 				}
 			})

@@ -18,34 +18,38 @@ func (f *face) search(w http.ResponseWriter, r *http.Request) {
 		f.refuse(w, &ucpTongue, read, http.StatusRequestEntityTooLarge, "request_too_large", err.Error())
 		return
 	}
-	query, err := decodeQuery(body)
+	asked, err := parse(body)
+	var query string
+	if err == nil {
+		query, err = decodeQuery(asked)
+	}
 	if err != nil {
 		f.refuse(w, &ucpTongue, read, http.StatusBadRequest, "invalid_request", err.Error())
 		return
 	}
 	user := r.Header.Get("X-User-Id")
-	f.answerJSON(w, http.StatusOK, func(b []byte) []byte {
-		b = append(b, `{"ucp":{"version":"`+ucpVersion+`","status":"success","capabilities":{"dev.ucp.shopping.catalog.search":[{"version":"`+ucpVersion+`"}]}},"products":[`...)
-		for i, place := range matches(query) {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = renderProduct(b, place, user)
-		}
-		return append(b, "]}"...)
-	})
+	f.answerJSON(w, http.StatusOK, func(b []byte) []byte { return renderFound(b, query, user) })
 }
 
-func decodeQuery(body string) (string, error) {
-	r, err := parse(body)
-	if err != nil {
-		return "", err
-	}
+// decodeQuery reads what is searched for.
+func decodeQuery(r gjson.Result) (string, error) {
 	query := r.Get("query")
 	if query.Exists() && query.Type != gjson.String {
 		return "", &fault{"$.query", "text is needed"}
 	}
 	return query.Str, nil
+}
+
+// renderFound appends what a query finds.
+func renderFound(b []byte, query, user string) []byte {
+	b = append(b, `{"ucp":{"version":"`+ucpVersion+`","status":"success","capabilities":{"dev.ucp.shopping.catalog.search":[{"version":"`+ucpVersion+`"}]}},"products":[`...)
+	for i, place := range matches(query) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = renderProduct(b, place, user)
+	}
+	return append(b, "]}"...)
 }
 
 // matches returns the places of what a query finds, the best first; of nothing,

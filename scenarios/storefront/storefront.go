@@ -47,7 +47,7 @@ type Options struct {
 
 	// The coupon campaign.
 	StockID string // default free-order
-	Stock   int64  // coupons there are; default 16,000
+	Stock   int64  // coupons there are; default 14,500
 	PerUser int64  // coupons one user can have; default 21
 
 	// When coupons can be claimed and redeemed: from the one moment to just
@@ -80,7 +80,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.QueueWait = cmp.Or(o.QueueWait, time.Second)
 	o.RowTime = max(0, cmp.Or(o.RowTime, time.Duration(float64(time.Second)/350/o.Size)))
 	o.StockID = cmp.Or(o.StockID, "free-order")
-	o.Stock = cmp.Or(o.Stock, int64(16_000*o.Size))
+	o.Stock = cmp.Or(o.Stock, int64(14_500*o.Size))
 	o.PerUser = cmp.Or(o.PerUser, 21)
 	o.Seats = cmp.Or(o.Seats, 1_000_000)
 	o.DelayFor = cmp.Or(o.DelayFor, time.Second)

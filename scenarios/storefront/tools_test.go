@@ -155,3 +155,19 @@ func TestSearch(t *testing.T) {
 	c := ucpSchemas(t, "")
 	validate(t, c, schemas+"shopping/catalog_search.json#/$defs/search_response", r.Raw)
 }
+
+// The tool finds what the request does.
+func TestSearchTool(t *testing.T) {
+	url := start(t, Options{Design: "null"})
+	c := tool(t, url, mcpVersion)
+	by := func(catalog string) gjson.Result {
+		return c.call(t, "search_catalog", `{"meta":{},"catalog":`+catalog+`}`)
+	}
+	for _, query := range []string{`{"query":"latte"}`, `{}`} {
+		want := call{"POST", "/ucp/catalog/search", "ann", "", query}.ok(t, url, 200).Raw
+		if got := by(query); got.Get("result.structuredContent").Raw != want || got.Get("result.isError").Bool() {
+			t.Errorf("%s: %s, want %s", query, got.Raw, want)
+		}
+	}
+	expect(t, by(`{"query":7}`), "error.code", "-32602")
+}

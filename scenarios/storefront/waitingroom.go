@@ -57,7 +57,8 @@ func (h *host) Reply(ctx context.Context, a *ask, out *stream) error {
 // the line for its row is as long as it may be.
 type prudent struct {
 	*journal
-	row row
+	row     row
+	holders crowd // of a coupon, as far as this process has seen
 
 	mu    sync.Mutex
 	mode  mode
@@ -74,7 +75,7 @@ const (
 )
 
 const (
-	furtherPatience = patience / 3     // for a further coupon of a user
+	furtherPatience = patience * 2 / 3 // for a further coupon of a user
 	pauseAt         = patience * 5 / 6 // the line at which the campaign pauses
 	resumeAt        = patience / 6     // and at which it resumes
 	leastPause      = time.Second
@@ -99,14 +100,14 @@ func (p *prudent) Claim(ctx context.Context, c claim) (int64, error) {
 			return 0, err
 		}
 	}
-	most, err := p.patience(ctx, c.user)
-	if err != nil {
+	if err := p.row.lock(ctx, p.patience(c.user)); err != nil {
 		return 0, err
 	}
-	if err := p.row.lock(ctx, most); err != nil {
-		return 0, err
+	number, err := p.journal.Claim(ctx, c)
+	if err == nil {
+		p.holders.add(c.user)
 	}
-	return p.journal.Claim(ctx, c)
+	return number, err
 }
 
 // next returns the mode for a line of that length, and whether it is another
@@ -136,13 +137,11 @@ func (p *prudent) pause(ctx context.Context, on bool) error {
 }
 
 // patience returns how long a user's claim may wait.
-func (p *prudent) patience(ctx context.Context, user string) (time.Duration, error) {
-	var has bool
-	err := p.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM coupons WHERE user = ?)`, user).Scan(&has)
-	if has {
-		return furtherPatience, err
+func (p *prudent) patience(user string) time.Duration {
+	if p.holders.has(user) {
+		return furtherPatience
 	}
-	return patience, err
+	return patience
 }
 
 var (
