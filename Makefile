@@ -59,7 +59,7 @@ bench-stop: build ## from flashcrowd stop to the last byte on the wire, in 50 fl
 	go run ./cmd/bench stop
 
 audit-matrix: build ## every planted bug under 20 seeds, right designs 100 times: what the audit finds (Linux; about an hour)
-	go run ./cmd/bench audit
+	go run ./cmd/bench matrix
 
 e2e: ## whole runs through real child processes
 	go test -count=1 -v ./cmd/...

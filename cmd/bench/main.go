@@ -1,7 +1,7 @@
 // Command bench measures flashcrowd itself: what an order costs the machine
 // that sends it, what a shopper costs in memory, and how late a shopper comes.
 //
-//	go run ./cmd/bench [flags] engine|memory|lag|coordinator|stop|audit
+//	go run ./cmd/bench [flags] engine|memory|lag|coordinator|stop|matrix
 //
 // Each client is the real program in processes of its own, alone on one core,
 // against the null storefront on the other. What is counted is what the system
@@ -14,7 +14,7 @@
 // k6 of the same binary, and with wrk, which repeats the requests of one shopper
 // of flashcrowd's and parses nothing.
 //
-// audit is about truth and not about cost: it plants each bug of the storefront
+// matrix is about truth and not about cost: it plants each bug of the storefront
 // and sees whether the audit finds it, and finds nothing where none is planted.
 //
 // It runs on Linux, with taskset (util-linux) and wrk (Debian's package of that
@@ -45,8 +45,8 @@ type bench struct {
 	dir     string
 	key     bool // there is a cluster key in dir
 
-	seeds, clean, parallel int    // audit: runs of a bug, runs of right designs, at once
-	only                   string // audit: bugs and designs, a pattern
+	seeds, clean, parallel int    // matrix: runs of a bug, runs of right designs, at once
+	only                   string // matrix: bugs and designs, a pattern
 }
 
 func main() {
@@ -60,14 +60,14 @@ func main() {
 	flag.IntVar(&b.workers, "workers", 500, "coordinator: simulated workers")
 	flag.Int64Var(&b.minutes, "minutes", 20, "coordinator: minutes of its run, each worker exchanging once a second")
 	flag.IntVar(&b.trials, "trials", 50, "stop: fleets to stop; a tenth as many are cut off")
-	flag.IntVar(&b.seeds, "seeds", 20, "audit: runs of each bug, each with a seed of its own")
-	flag.IntVar(&b.clean, "clean", 100, "audit: runs of right designs, in turn")
-	flag.IntVar(&b.parallel, "parallel", 2, "audit: runs at once")
-	flag.StringVar(&b.only, "only", ".*", "audit: the bugs and designs to run, a regular expression")
+	flag.IntVar(&b.seeds, "seeds", 20, "matrix: runs of each bug, each with a seed of its own")
+	flag.IntVar(&b.clean, "clean", 100, "matrix: runs of right designs, in turn")
+	flag.IntVar(&b.parallel, "parallel", 2, "matrix: runs at once")
+	flag.StringVar(&b.only, "only", ".*", "matrix: the bugs and designs to run, a regular expression")
 	flag.Parse()
-	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag, "coordinator": b.coordinator, "stop": b.stop, "audit": b.audit}[flag.Arg(0)]
+	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag, "coordinator": b.coordinator, "stop": b.stop, "matrix": b.matrix}[flag.Arg(0)]
 	if measure == nil || flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [flags] engine|memory|lag|coordinator|stop|audit")
+		fmt.Fprintln(os.Stderr, "usage: bench [flags] engine|memory|lag|coordinator|stop|matrix")
 		flag.PrintDefaults()
 		os.Exit(2)
 	}

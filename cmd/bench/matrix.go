@@ -69,10 +69,10 @@ var ordinary = []circumstances{
 	{shop: []string{"pause=6s-7s", "stock=300", "valid-until=+9s"}, long: true},
 }
 
-// audit runs every bug under so many seeds, and right designs as often as it
+// matrix runs every bug under so many seeds, and right designs as often as it
 // is told, and prints a table. It fails if a bug was missed or a right design
 // accused.
-func (b *bench) audit(ctx context.Context) error {
+func (b *bench) matrix(ctx context.Context) error {
 	trials, err := b.planned(ctx)
 	if err != nil {
 		return err
