@@ -9,6 +9,7 @@ package agents
 import (
 	"time"
 
+	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -44,9 +45,11 @@ type Exchange struct {
 	Capacity uint64 `cbor:"6,keyasint,omitempty"` // what this machine can carry, relative to others: thousandths of a processor
 	Leaving  bool   `cbor:"7,keyasint,omitempty"` // it wants to go: its slots are to be given to others
 
-	// Offset is how far this worker's plan time was from what the last answer
-	// said, half of the way there and back taken off.
-	Offset time.Duration `cbor:"8,keyasint,omitempty"`
+	// Offset is how far this worker's plan time was at least from what the last
+	// answer said: what the way there and back may account for is taken off.
+	Offset time.Duration   `cbor:"8,keyasint,omitempty"`
+	Wall   time.Duration   `cbor:"9,keyasint,omitempty"`  // likewise of the wall clocks
+	Upsets []results.Upset `cbor:"10,keyasint,omitempty"` // noticed since the snapshot before
 }
 
 // A Lease answers an exchange.
@@ -61,4 +64,5 @@ type Lease struct {
 	Stop    scenarios.Stop   `cbor:"8,keyasint"`
 	Why     string           `cbor:"9,keyasint,omitempty"` // of the stop
 	Held    time.Duration    `cbor:"10,keyasint"`          // from receipt to answer: not part of the way there and back
+	Wall    time.Duration    `cbor:"11,keyasint"`          // the wall clock at the answer, since 1970
 }

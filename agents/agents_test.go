@@ -11,6 +11,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -132,10 +133,11 @@ func TestAssignIsFair(t *testing.T) {
 }
 
 var (
-	exchange = Exchange{Seq: 3, Snapshot: []byte("cut"), Name: "worker-1", Have: 2, Capacity: 2000, Leaving: true}
-	lease    = Lease{
+	exchange = Exchange{Seq: 3, Snapshot: []byte("cut"), Name: "worker-1", Have: 2, Capacity: 2000, Leaving: true,
+		Offset: -3, Wall: time.Second, Upsets: []results.Upset{{Kind: results.Stepped, At: time.Minute, Size: -time.Second}}}
+	lease = Lease{
 		Term: 1, Version: 2, Spans: []scenarios.Span{{Slot: 4095, To: time.Hour, Attempt: 1, Grant: 2}}, Started: true,
-		Now: -time.Second, Length: LeaseLength, Stored: 3, Stop: scenarios.Drain, Why: "ctrl-c", Held: time.Millisecond,
+		Now: -time.Second, Length: LeaseLength, Stored: 3, Stop: scenarios.Drain, Why: "ctrl-c", Held: time.Millisecond, Wall: time.Hour,
 	}
 )
 
@@ -198,6 +200,8 @@ func TestDecodersRefuse(t *testing.T) {
 		{"neither snapshot nor fate", second(DecodeExchange(with(func(e *Exchange) { e.Snapshot = nil })))},
 		{"a name of 65 bytes", second(DecodeExchange(with(func(e *Exchange) { e.Name = strings.Repeat("x", 65) })))},
 		{"a fate of", second(DecodeExchange(with(func(e *Exchange) { e.Fate = strings.Repeat("x", 9000) })))},
+		{"unknown upset", second(DecodeExchange(with(func(e *Exchange) { e.Upsets = []results.Upset{{Kind: "odd"}} })))},
+		{"65 upsets", second(DecodeExchange(with(func(e *Exchange) { e.Upsets = make([]results.Upset, 65) })))},
 		{"at most", second(DecodeExchange(make([]byte, MaxExchange+1)))},
 		{"EOF", second(DecodeExchange(good[:len(good)-1]))},
 		{"extraneous", second(DecodeExchange(append(slices.Clone(good), 0)))},

@@ -61,8 +61,15 @@ func DecodeExchange(b []byte) (Exchange, error) {
 		return Exchange{}, fmt.Errorf("decode exchange: a fate of %d bytes, at most %d", len(e.Fate), maxWords)
 	case e.Capacity > maxCapacity:
 		return Exchange{}, fmt.Errorf("decode exchange: a capacity of %d, at most %d", e.Capacity, maxCapacity)
+	case len(e.Upsets) > results.MaxUpsets:
+		return Exchange{}, fmt.Errorf("decode exchange: %d upsets, at most %d", len(e.Upsets), results.MaxUpsets)
 	case len(e.Snapshot) == 0 && e.Fate == "":
 		return Exchange{}, errors.New("decode exchange: neither snapshot nor fate")
+	}
+	for _, u := range e.Upsets {
+		if err := u.Check(); err != nil {
+			return Exchange{}, fmt.Errorf("decode exchange: %w", err)
+		}
 	}
 	return e, nil
 }

@@ -61,7 +61,7 @@ func (l *leader) local() time.Duration    { return l.clock.read(l.w.now) }
 func (w *world) join() {
 	w.joined++
 	n := &simWorker{w: w, id: fmt.Sprintf("w%d", w.joined), clock: w.clock(), alive: true, child: true, cutAt: map[uint64]time.Duration{}}
-	n.relay = worker.NewRelay(n.id, uint64(1000*(1+w.rng.IntN(3))), 15*time.Second, 5*time.Second, n.local())
+	n.relay = worker.NewRelay(n.id, uint64(1000*(1+w.rng.IntN(3))), 15*time.Second, 5*time.Second, n.local(), &worker.Clocks{})
 	n.roster = crowd.NewRoster(w.plan, simLease)
 	n.recorder = results.NewRecorder(n.id)
 	n.held = true

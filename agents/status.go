@@ -42,6 +42,7 @@ type Standing struct {
 	LagP99   time.Duration  `json:"lag_p99_ns"`       // in the last exchange
 	Health   results.Health `json:"health"`           // in the last exchange
 	Offset   time.Duration  `json:"clock_offset_ns"`  // its plan time less the coordinator's, as it measured it
+	Wall     time.Duration  `json:"wall_offset_ns"`   // likewise of the clock on the wall
 	Version  string         `json:"version"`          // of its flashcrowd
 	Heard    time.Duration  `json:"last_exchange_ns"` // ago
 }

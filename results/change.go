@@ -36,6 +36,7 @@ type WorkerNote struct {
 	FullFrom time.Duration     `json:",omitzero"` // that share is its own from then
 	Gone     time.Duration     `json:",omitzero"` // it asked to leave, or was ended
 	Heirs    map[string]uint64 `json:",omitzero"` // who got what it had left, and with which version of the heir's spans
+	Clocks   Clocks            `json:",omitzero"`
 	Passed   time.Duration     `json:",omitzero"` // that is the heirs' from then; alone when nothing was left
 }
 

@@ -126,6 +126,7 @@ func TestDocsDefaults(t *testing.T) {
 	for rule, want := range map[string]string{
 		"late": results.HumanShare(d.Late), "orphaned": results.HumanShare(d.Orphaned),
 		"lag_p99": results.Human(d.LagP99), "cpu": results.HumanShare(d.CPU),
+		"clock": results.Human(d.Clock),
 	} {
 		if got[rule] != want {
 			t.Errorf("the default of %s is %s, README.md says %q", rule, want, got[rule])
@@ -153,7 +154,7 @@ func measured(t *testing.T) *results.Run {
 	if _, err := m.Add(r.Cut(1, time.Second, results.Health{})); err != nil {
 		t.Fatal(err)
 	}
-	m.Worker("w", results.WorkerNote{Name: "w", Fate: "killed"})
+	m.Worker("w", results.WorkerNote{Name: "w", Fate: "killed", Clocks: results.Clocks{Upsets: []results.Upset{{Kind: results.Frozen, Size: 2}}}})
 	m.Stop("for this test")
 	return m.Run()
 }

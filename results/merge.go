@@ -159,6 +159,7 @@ func (w *tally) missing() uint64 { return w.last - w.through - uint64(len(w.beyo
 func (m *Merger) Worker(id string, n WorkerNote) {
 	w := m.worker(id)
 	w.Name, w.Slots, w.Fate, w.note = n.Name, n.Slots, n.Fate, n
+	w.Clocks = n.Clocks
 }
 
 func (m *Merger) worker(id string) *tally {
@@ -233,5 +234,6 @@ func (r *Run) settle(w *tally) {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %d of %d snapshots never came", v.Name, n, w.last))
 		r.Account.Missing += n
 	}
+	v.Upsets = append([]Upset{}, v.Upsets...)
 	r.Workers = append(r.Workers, v)
 }

@@ -45,6 +45,7 @@ type Worker struct {
 	RSS       uint64  `json:"rss_bytes"`      // the highest
 	Finished  bool    `json:"finished"`       // its last snapshot was final
 	Fate      string  `json:"fate"`           // how it ended, in words; empty while it lives
+	Clocks
 }
 
 // Account holds every planned shopper exactly once:

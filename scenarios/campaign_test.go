@@ -83,7 +83,7 @@ func TestParse(t *testing.T) {
 	if c.Target.Checkout.Version != "2026-04-08" || c.Limits.Arrivals != 5000 {
 		t.Errorf("target or limits: %+v", c)
 	}
-	if v := (verdict.Validity{Late: 0.01, Orphaned: 0.001, LagP99: 20 * time.Millisecond, CPU: 0.95}); c.Validity != v {
+	if v := (verdict.Validity{Late: 0.01, Orphaned: 0.001, LagP99: 20 * time.Millisecond, CPU: 0.95, Clock: time.Second}); c.Validity != v {
 		t.Errorf("validity: %+v", c.Validity)
 	}
 	if len(c.Thresholds) != 3 || !c.Thresholds[1].AbortOnFail || c.Thresholds[1].DelayAbortEval != 5*time.Second || c.Thresholds[2].Select.Stage != "rush" {
@@ -183,6 +183,7 @@ func TestRules(t *testing.T) {
 		{"late: 1%", "late: 101%", "21:18: validity.late: must be between 0 and 1"},
 		{"late: 1%", "late: 1 %", "21:18: validity.late: must be a share"},
 		{"lag_p99: 20ms", "lag_p99: 0s", "validity.lag_p99: must be longer"},
+		{"lag_p99: 20ms", "clock: -1s", "validity.clock: must be"},
 		{"seed: 7", "factors: {scale: 2}", "2:18: factors.scale: must be more than 0 and at most 1"},
 		{"seed: 7", "factors: {compress: 1/0}", "2:21: factors.compress: must be a number or a fraction"},
 	}

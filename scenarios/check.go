@@ -56,6 +56,9 @@ func (c *Campaign) check() Faults {
 	if c.Validity.LagP99 <= 0 {
 		k.fault("validity.lag_p99", "", "must be longer than nothing")
 	}
+	if c.Validity.Clock <= 0 {
+		k.fault("validity.clock", "", "must be longer than nothing")
+	}
 	k.audit(c.Audit)
 	return k.faults
 }

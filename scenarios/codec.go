@@ -41,13 +41,17 @@ type validity struct {
 	Orphaned float64       `json:"orphaned_ratio"`
 	LagP99   time.Duration `json:"lag_p99_ns"`
 	CPU      float64       `json:"cpu_ratio"`
+	Clock    time.Duration `json:"clock_ns,omitempty"` // 0 for the default
 }
 
 func (c *Campaign) canonical() canonical {
 	form := canonical{
 		Name: c.Name, Seed: c.Seed, Crowd: c.Crowd, Data: c.Data, Factors: c.Factors, Target: c.Target, Limits: c.Limits,
 		Thresholds: slices.Clone(c.rules),
-		Validity:   validity{c.Validity.Late, c.Validity.Orphaned, c.Validity.LagP99, c.Validity.CPU},
+		Validity:   validity{c.Validity.Late, c.Validity.Orphaned, c.Validity.LagP99, c.Validity.CPU, c.Validity.Clock},
+	}
+	if form.Validity.Clock == verdict.DefaultValidity.Clock {
+		form.Validity.Clock = 0
 	}
 	form.Target = c.Target.anywhere()
 	slices.SortStableFunc(form.Thresholds, func(a, b rule) int {
@@ -132,6 +136,7 @@ func decodePlan(data []byte) (*Plan, error) {
 		Validity: verdict.Validity{
 			Late: form.Validity.Late, Orphaned: form.Validity.Orphaned,
 			LagP99: form.Validity.LagP99, CPU: form.Validity.CPU,
+			Clock: cmp.Or(form.Validity.Clock, verdict.DefaultValidity.Clock),
 		},
 		Audit: w.Audit,
 		rules: form.Thresholds,

@@ -98,11 +98,12 @@ func (r *reader) campaign(root field) *Campaign {
 	c.Limits = r.limits(top["limits"])
 	c.rules = r.rules(top["thresholds"])
 
-	validity := r.mapping(top["validity"], "late", "orphaned", "lag_p99", "cpu")
+	validity := r.mapping(top["validity"], "late", "orphaned", "lag_p99", "cpu", "clock")
 	r.ratio(validity["late"], &c.Validity.Late)
 	r.ratio(validity["orphaned"], &c.Validity.Orphaned)
 	r.duration(validity["lag_p99"], &c.Validity.LagP99)
 	r.ratio(validity["cpu"], &c.Validity.CPU)
+	r.duration(validity["clock"], &c.Validity.Clock)
 	c.Audit = r.audit(top["audit"])
 	return c
 }

@@ -23,6 +23,7 @@ type (
 		Have     uint64 // version of the spans that its child was told
 		Capacity uint64
 		Leaving  bool
+		Clocks   results.Clocks
 		Digest   Digest
 		Facts    Facts
 	}

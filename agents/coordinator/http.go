@@ -114,7 +114,7 @@ var errRequest = errors.New("bad request")
 func status(err error) int {
 	var large *http.MaxBytesError
 	switch {
-	case errors.Is(err, errForeign):
+	case errors.Is(err, errForeign), errors.Is(err, errClock):
 		return http.StatusForbidden
 	case errors.Is(err, errEnded):
 		return http.StatusConflict

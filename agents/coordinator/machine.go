@@ -26,6 +26,7 @@ type Rules struct {
 	Patience   time.Duration  // a drain lasts at most this long, then it is cut
 	Tail       time.Duration  // shoppers may be in flight this long after the plan's end
 	End        scenarios.Mark // of the plan
+	Clock      time.Duration  // how far a worker's wall clock may be off before it launches anything; 0 for any
 }
 
 // held is how long the coordinator counts a lease that the child counts as
@@ -77,6 +78,7 @@ func NewMachine(r Rules, now time.Duration) *Machine {
 var (
 	errEnded    = errors.New("the lease of this worker has ended")
 	errConflict = errors.New("this sequence is stored already, with other bytes")
+	errClock    = errors.New("turned away")
 	errForged   = errors.New("it has spans in force that nobody gave it")
 	errBusy     = errors.New("the exchange before it is still being stored")
 )
@@ -142,6 +144,8 @@ func (m *Machine) exchanged(e Exchanged) []Action {
 		return []Action{Answer{ID: e.ID, Err: fmt.Errorf("sequence %d after the last one: %w", e.Seq, errEnded)}}
 	case e.Facts.Grant > n.version:
 		return []Action{Answer{ID: e.ID, Err: errForged}}
+	case m.Clock > 0 && e.Clocks.Wall.Abs() > m.Clock && m.harmless(n, e):
+		return m.turnAway(n, e)
 	case e.Seq > n.Last+1: // a gap grants nothing, and says where to go on
 		return []Action{Answer{ID: e.ID, Lease: agents.Lease{Term: m.term, Stored: n.Last, Stop: m.stop, Why: m.why}}}
 	}
@@ -153,21 +157,41 @@ func (m *Machine) exchanged(e Exchanged) []Action {
 	return []Action{Commit{e.ID}}
 }
 
+// harmless says that a worker can be turned away: it can't have launched anybody.
+func (m *Machine) harmless(n *node, e Exchanged) bool {
+	return n.Launched+e.Facts.Launched == 0 && (e.Facts.Grant == 0 || e.At < m.zero)
+}
+
+// turnAway ends a worker whose wall clock is too far off, before it takes part.
+// What it would record could not be held against anybody else's clock.
+func (m *Machine) turnAway(n *node, e Exchanged) []Action {
+	n.name = e.Name
+	n.clocks.See(e.Clocks)
+	_, words := e.Clocks.Worst()
+	err := fmt.Errorf("%w: %s, at most %v is allowed: set it (NTP), or raise validity.clock", errClock, words, m.Clock)
+	return append(m.lose(n, "turned away: "+words, e.At), Answer{ID: e.ID, Err: err})
+}
+
 func (m *Machine) stored(e Stored) []Action {
 	n := m.nodes[e.ID]
 	p := *n.pending
 	n.pending = nil
 	n.name, n.capacity = p.Name, p.Capacity
+	n.clocks.See(p.Clocks)
 	actions := append([]Action{Merge{n.id}}, m.absorb(n, p, e.At)...)
 	return append(actions, m.grant(n, p, e.At))
 }
 
 // absorb enters a stored exchange, and does what follows from it.
-func (m *Machine) absorb(n *node, p Exchanged, at time.Duration) []Action {
+func (m *Machine) absorb(n *node, p Exchanged, at time.Duration) (actions []Action) {
 	first, leaves := n.Last == 0, p.Leaving && !n.Leaving
 	released := m.released(n, n.Grant, p.Facts.Applied)
 	n.absorb(p.Seq, p.Facts)
 	n.digest, n.Leaving = p.Digest, n.Leaving || p.Leaving
+	if len(p.Clocks.Upsets) > 0 {
+		m.dirty = true
+		defer func() { actions = append(actions, m.note(n)) }()
+	}
 	switch {
 	case n.Fate != "":
 		return m.close(n, at)
@@ -269,6 +293,7 @@ func (m *Machine) note(n *node) Action {
 	note := results.WorkerNote{
 		Name: n.name, Fate: n.Fate, Slots: n.slots(m.End),
 		Joined: n.Joined, Full: n.Full, FullFrom: n.FullFrom, Gone: n.Leave, Heirs: maps.Clone(n.Heirs), Passed: n.Passed,
+		Clocks: n.clocks,
 	}
 	if n.closed {
 		note.Slots = n.Had

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -385,6 +386,54 @@ func TestGatheringTimesOut(t *testing.T) {
 		t.Errorf("over %v: %v, want %s", b.over, b.err, want)
 	}
 	b.want(scenarios.Done, "halt "+want, "lost 4096 slots from 0s: "+want)
+}
+
+// A worker whose wall clock is too far off takes no part; once it launches, it
+// is the verdict's to judge.
+func TestWallClockTooFarOff(t *testing.T) {
+	off := func(b *table, id string, wall time.Duration, f Facts) error {
+		b.t.Helper()
+		n := b.machine.nodes[id]
+		f.Grant = b.told[id]
+		b.step(Exchanged{At: b.now, ID: id, Name: id, Seq: n.Last + 1, Have: b.told[id], Digest: Digest{byte(n.Last + 1)}, Facts: f, Clocks: results.Clocks{Wall: wall}})
+		return b.last.Err
+	}
+	b := newTable(t, 2)
+	b.machine.Clock = time.Second
+	b.put("a", 1, Facts{})
+	if err := off(b, "a", -time.Second, Facts{}); err != nil {
+		t.Errorf("a second is allowed: %v", err)
+	}
+	err := off(b, "a", -3*time.Second, Facts{})
+	if want := "turned away: its wall clock was 3 s behind the coordinator's, at most 1s is allowed: set it (NTP), or raise validity.clock"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if status(err) != http.StatusForbidden {
+		t.Errorf("status %d", status(err))
+	}
+	b.put("b", 1, Facts{})
+	b.pass(time.Second)
+	if b.machine.started {
+		t.Error("started without the one that was turned away")
+	}
+	b.put("c", 1, Facts{})
+	b.pass(time.Second)
+	if err := off(b, "c", 2*time.Second, Facts{}); err == nil { // the load has not begun
+		t.Error("c is not turned away before the start")
+	}
+	b.beat(2*time.Second, Facts{Frontier: time.Second}, "b")
+	if h := b.holders(); h["b"] != scenarios.Slots {
+		t.Errorf("b has %d slots", h["b"])
+	}
+	if err := off(b, "b", time.Hour, Facts{Launched: 1}); err != nil {
+		t.Errorf("a worker that launches: %v", err)
+	}
+	b.step(Exchanged{At: b.now, ID: "b", Name: "b", Seq: b.machine.nodes["b"].Last + 1, Digest: Digest{99}, Facts: Facts{Grant: b.told["b"]},
+		Clocks: results.Clocks{Plan: -1, Upsets: []results.Upset{{Kind: results.Stepped, Size: time.Hour}}}})
+	if got := b.notes["b"].Clocks; got.Wall != time.Hour || got.Plan != -1 || len(got.Upsets) != 1 {
+		t.Errorf("noted %+v", got)
+	}
+	b.want(scenarios.Go, "a: turned away: its wall clock was 3 s behind the coordinator's", "c: turned away: its wall clock was 2 s ahead of the coordinator's")
 }
 
 func TestStopBeforeTheStart(t *testing.T) {

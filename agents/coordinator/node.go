@@ -54,6 +54,7 @@ type node struct {
 	releases []release        // taken from it, and perhaps not known to it yet
 	digest   Digest           // of the last stored exchange
 	deadline time.Duration    // its lease runs out
+	clocks   results.Clocks   // as far off as they were seen
 	pending  *Exchanged       // asked to be committed
 	closed   bool             // nothing more is expected of it
 	noted    bool             // its end is
@@ -163,6 +164,7 @@ type tenure struct {
 	Spans    []scenarios.Span `cbor:"5,keyasint,omitempty"`
 	Releases []release        `cbor:"6,keyasint,omitempty"`
 	Record   record           `cbor:"7,keyasint"`
+	Clocks   results.Clocks   `cbor:"8,keyasint"`
 }
 
 // Leases returns the present state of that. What the machine does later does not
@@ -175,7 +177,7 @@ func (m *Machine) Leases() Leases {
 	for id, n := range m.nodes {
 		record := n.record
 		record.Heirs = maps.Clone(n.Heirs)
-		f.Workers[id] = tenure{n.name, n.capacity, n.closed, n.version, n.spans, slices.Clone(n.releases), record}
+		f.Workers[id] = tenure{n.name, n.capacity, n.closed, n.version, n.spans, slices.Clone(n.releases), record, n.clocks}
 	}
 	return f
 }

@@ -19,7 +19,7 @@ type beat struct {
 	rate   float64              // launches per second
 	lags   []*results.Histogram // of its shoppers, by stage
 	health results.Health
-	offset time.Duration
+	clocks results.Clocks
 	is     string // its version
 
 	strides []stride // see pace
@@ -29,7 +29,7 @@ type beat struct {
 // feel notes how a worker fares.
 func (c *Coordinator) feel(id string, p *parcel) {
 	before, now := c.beats[id], c.clock()
-	b := beat{at: now, health: p.snapshot.Health, offset: p.offset, is: p.version,
+	b := beat{at: now, health: p.snapshot.Health, clocks: p.clocks, is: p.version,
 		strides: before.strides, streams: max(before.streams, p.snapshot.Health.Streams)}
 	b.stride(stride{p.snapshot.Cut, p.snapshot.Launched})
 	if gap := now - before.at; before.at > 0 && gap > 0 {
@@ -77,7 +77,7 @@ func (c *Coordinator) Status() agents.Status {
 		state := agents.Standing{
 			ID: id, Name: n.name, Fate: n.Fate, Slots: n.slots(m.End), Capacity: n.capacity,
 			Launched: n.Launched, InFlight: n.Launched - min(n.Ended, n.Launched),
-			Rate: b.rate, LagP99: b.lag(), Health: b.health, Offset: b.offset, Version: b.is, Heard: now - b.at, State: "ready",
+			Rate: b.rate, LagP99: b.lag(), Health: b.health, Offset: b.clocks.Plan, Wall: b.clocks.Wall, Version: b.is, Heard: now - b.at, State: "ready",
 		}
 		switch {
 		case n.Fate != "":

@@ -30,7 +30,7 @@ type Peer struct {
 type parcel struct {
 	delivery results.Delivery
 	snapshot results.Snapshot
-	offset   time.Duration
+	clocks   results.Clocks
 	version  string        // of the worker's flashcrowd
 	settled  chan struct{} // closed when it is stored, or can't be
 	queued   bool          // to be stored
@@ -45,11 +45,13 @@ type parcel struct {
 // only after the last may the worker try again.
 func (c *Coordinator) Exchange(ctx context.Context, from Peer, e agents.Exchange) (agents.Lease, error) {
 	received := c.clock()
+	clocks := results.Clocks{Plan: e.Offset, Wall: e.Wall, Upsets: e.Upsets}
 	event := Exchanged{
 		At: received, ID: from.ID, Name: e.Name, Seq: e.Seq, Have: e.Have, Capacity: e.Capacity, Leaving: e.Leaving,
+		Clocks: clocks,
 		Digest: digestOf(e.Snapshot, e.Fate), Facts: Facts{Fate: e.Fate},
 	}
-	p := &parcel{delivery: results.Delivery{Worker: from.ID, Seq: e.Seq, Bytes: e.Snapshot}, offset: e.Offset, version: from.Version, settled: make(chan struct{})}
+	p := &parcel{delivery: results.Delivery{Worker: from.ID, Seq: e.Seq, Bytes: e.Snapshot}, clocks: clocks, version: from.Version, settled: make(chan struct{})}
 	if len(e.Snapshot) > 0 {
 		s, err := results.DecodeSnapshot(e.Snapshot)
 		if err != nil {
@@ -194,6 +196,7 @@ func (c *Coordinator) perform(actions []Action, p *parcel) *Answer {
 		case Apart:
 			c.setApart(p)
 		case Answer:
+			a.Lease.Wall = time.Duration(time.Now().UnixNano())
 			reply = &a
 		case Poke:
 			c.poke(a.ID)

@@ -36,7 +36,7 @@ func Resume(r Rules, saved Leases, told []Memory, now time.Duration) (*Machine, 
 	for id, t := range saved.Workers {
 		m.nodes[id] = &node{
 			record: t.Record, id: id, name: t.Name, capacity: t.Capacity,
-			version: t.Version, spans: t.Spans, releases: t.Releases, closed: t.Closed, noted: t.Closed,
+			version: t.Version, spans: t.Spans, releases: t.Releases, closed: t.Closed, noted: t.Closed, clocks: t.Clocks,
 		}
 		if t.Closed && t.Record.Leave > 0 && t.Record.Passed == 0 && len(t.Record.Heirs) == 0 {
 			m.moving = append(m.moving, id)

@@ -31,6 +31,9 @@ type Relay struct {
 	answered time.Duration // when the coordinator last answered
 	cut      time.Duration // when the child last sent something
 	clock    estimate
+	clocks   *Clocks
+	told     int    // of the upsets, in an exchange
+	compared bool   // the wall clocks were, once
 	have     uint64 // version of the spans that the child has
 	stop     scenarios.Stop
 	why      string
@@ -44,9 +47,10 @@ type Relay struct {
 	over     bool
 }
 
-// NewRelay returns the relay of a worker whose child starts now.
-func NewRelay(name string, capacity uint64, giveUp, grace, now time.Duration) *Relay {
-	return &Relay{name: name, capacity: capacity, giveUp: giveUp, grace: grace, answered: now, cut: now}
+// NewRelay returns the relay of a worker whose child starts now. Clocks are what
+// its machine's are watched with.
+func NewRelay(name string, capacity uint64, giveUp, grace, now time.Duration, clocks *Clocks) *Relay {
+	return &Relay{name: name, capacity: capacity, giveUp: giveUp, grace: grace, answered: now, cut: now, clocks: clocks, told: clocks.since}
 }
 
 // An Event is something that reached the Relay, with its moment on the boot
@@ -62,6 +66,7 @@ type (
 	// Leased: the coordinator has answered the exchange under way.
 	Leased struct {
 		Sent, Received time.Duration
+		Wall           time.Duration // our wall clock at the receipt
 		Lease          agents.Lease
 	}
 	// Failed: the exchange under way has no answer.
@@ -174,7 +179,12 @@ func (r *Relay) snapped(e Snapped) []Action {
 		return r.quit(fmt.Errorf("%w: snapshot %d after %d", errBroken, e.Snapshot.Seq, r.last))
 	}
 	r.last, r.final, r.cut = e.Snapshot.Seq, e.Snapshot.Final, e.At
-	r.queue = append(r.queue, agents.Exchange{Seq: e.Snapshot.Seq, Snapshot: e.Snapshot.Bytes})
+	x := agents.Exchange{Seq: e.Snapshot.Seq, Snapshot: e.Snapshot.Bytes}
+	if r.clock.known { // what was noticed is told once, with one sequence
+		x.Upsets = r.clocks.next(r.told, r.clock.zero)
+		r.told += len(x.Upsets)
+	}
+	r.queue = append(r.queue, x)
 	return r.send(e.At)
 }
 
@@ -203,6 +213,7 @@ func (r *Relay) leased(e Leased) []Action {
 	l, seq := e.Lease, r.queue[0].Seq
 	r.sending, r.tries, r.answered = false, 0, e.Received
 	for len(r.queue) > 0 && r.queue[0].Seq <= l.Stored {
+		r.clocks.since += len(r.queue[0].Upsets)
 		r.queue = r.queue[1:]
 	}
 	if next := l.Stored + 1; len(r.queue) > 0 && r.queue[0].Seq != next {
@@ -213,7 +224,12 @@ func (r *Relay) leased(e Leased) []Action {
 	}
 	var actions []Action
 	if !r.exited && !r.final {
+		first := !r.compared
 		actions = append(actions, r.grant(e, seq))
+		if first && r.clock.wall.Abs() > stepped { // the coordinator may not want it: the sooner it hears the better
+			actions = append(actions, Hurry{})
+		}
+		r.compared = true
 	}
 	if len(r.queue) == 0 && (r.final || r.exited) {
 		return append(actions, r.quit(r.fate)...)
@@ -227,6 +243,7 @@ func (r *Relay) grant(e Leased, seq uint64) Action {
 	if l.Started {
 		r.clock.observe(e.Sent, e.Received, l.Held, l.Now)
 	}
+	r.clock.compare(e.Sent, e.Received, l.Held, e.Wall, l.Wall)
 	g := link.Lease{
 		Answers: seq, Version: l.Version, Length: l.Length, Started: l.Started, Zero: r.clock.zero,
 		Stored: l.Stored, Stop: r.stop, Why: r.why,
@@ -249,6 +266,7 @@ func (r *Relay) send(at time.Duration) []Action {
 	r.sending = true
 	e := r.queue[0]
 	e.Name, e.Have, e.Capacity, e.Leaving, e.Offset = r.name, r.have, r.capacity, r.resigned, r.clock.offset
+	e.Wall = r.clock.wall
 	return []Action{Put{e}}
 }
 
@@ -317,27 +335,4 @@ func (r *Relay) quit(err error) []Action {
 // each time, up to a second.
 func backoff(tries int) time.Duration {
 	return min(50*time.Millisecond<<min(tries-1, 10), time.Second)
-}
-
-// estimate is where plan time 0 lies on this machine's boot clock, as the best
-// exchange so far told: the one that spent the least time on the way.
-type estimate struct {
-	known  bool
-	zero   time.Duration
-	way    time.Duration // there and back
-	offset time.Duration // of the last answer: what it said less what we took it to be
-}
-
-// observe takes an exchange that was sent and received at those moments, held
-// by the coordinator for so long, and answered at plan time now. The way back is
-// taken as half of the way there and back.
-func (c *estimate) observe(sent, received, held time.Duration, now scenarios.Mark) {
-	way := max(received-sent-held, 0)
-	if c.known {
-		c.offset = received - way/2 - c.zero - now
-	}
-	if c.known && way >= c.way {
-		return
-	}
-	c.known, c.zero, c.way = true, received-way/2-now, way
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/flashcrowd/flashcrowd/agents"
 	"github.com/flashcrowd/flashcrowd/extensions/link"
+	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -30,7 +31,9 @@ func last(ms int, seq uint64) Event {
 }
 
 // reply is an answer that took 10 ms.
-func reply(ms int, l agents.Lease) Event { return Leased{at(ms - 10), at(ms), l} }
+func reply(ms int, l agents.Lease) Event {
+	return Leased{Sent: at(ms - 10), Received: at(ms), Lease: l}
+}
 
 func granted(stored uint64) agents.Lease {
 	return agents.Lease{Version: 1, Length: 5 * time.Second, Stored: stored}
@@ -203,7 +206,7 @@ func TestRelay(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := NewRelay("worker-1", 0, giveUp, grace, begin)
+			r := NewRelay("worker-1", 0, giveUp, grace, begin, &Clocks{})
 			for i, turn := range tt.turns {
 				if got := words(r.Step(turn.event)); got != turn.want {
 					t.Fatalf("turn %d, %T: %q, want %q", i, turn.event, got, turn.want)
@@ -214,7 +217,7 @@ func TestRelay(t *testing.T) {
 }
 
 func TestSpansArePassedOnce(t *testing.T) {
-	r := NewRelay("worker-1", 0, giveUp, grace, begin)
+	r := NewRelay("worker-1", 0, giveUp, grace, begin, &Clocks{})
 	spans := []scenarios.Span{{Slot: 1, To: time.Hour}}
 	exchange := func(seq uint64, l agents.Lease) (uint64, link.Lease) {
 		sent := r.Step(cut(int(seq)*1000, seq))[0].(Put)
@@ -232,23 +235,55 @@ func TestSpansArePassedOnce(t *testing.T) {
 	}
 }
 
-func TestPlanTime(t *testing.T) {
-	var c estimate
-	tests := []struct {
-		sent, received, held int // ms
-		now                  int // plan time of the answer, ms
-		zero                 int // ms after the beginning
-	}{
-		{0, 40, 0, -1000, 1020},
-		{1000, 1050, 30, 25, 1015},   // 20 ms on the way: better
-		{2000, 2100, 0, 1000, 1015},  // worse: ignored
-		{3000, 3010, 50, 2000, 1010}, // held longer than it took: clocks disagree, no negative way
+// What a worker's clocks did is told once, with the sequence that was cut next;
+// what was not stored, the next worker of the process tells.
+func TestUpsetsAreTold(t *testing.T) {
+	clocks := &Clocks{}
+	look := func(ms, wall int) {
+		clocks.See(Reading{Boot: at(ms), Mono: at(ms), Wall: time.Duration(wall) * time.Millisecond})
 	}
-	for i, tt := range tests {
-		c.observe(at(tt.sent), at(tt.received), time.Duration(tt.held)*time.Millisecond, time.Duration(tt.now)*time.Millisecond)
-		if c.zero != at(tt.zero) {
-			t.Errorf("%d: zero is %v after the beginning, want %d ms", i, c.zero-begin, tt.zero)
+	told := func(r *Relay, e Event) (upsets []results.Upset) {
+		for _, a := range r.Step(e) {
+			if p, ok := a.(Put); ok {
+				upsets = append(upsets, p.Exchange.Upsets...)
+			}
 		}
+		return upsets
+	}
+	started := granted(1)
+	started.Started, started.Now = true, 500*time.Millisecond
+
+	r := NewRelay("worker-1", 0, giveUp, grace, begin, clocks)
+	look(0, 0)
+	look(40, 3040) // set forward by 3 s
+	if u := told(r, cut(50, 1)); u != nil {
+		t.Errorf("told before plan time is known: %v", u)
+	}
+	told(r, reply(60, started))
+	step := results.Upset{Kind: results.Stepped, At: -15 * time.Millisecond, Size: 3 * time.Second}
+	step.At = at(40) - r.clock.zero
+	if u := told(r, cut(1000, 2)); len(u) != 1 || u[0] != step {
+		t.Errorf("told %v, want %v", u, step)
+	}
+	told(r, Failed{At: at(1010), Err: errLost})
+	look(990, 3990)
+	look(20990, 23990) // stood still
+	if u := told(r, Ticked{at(21000)}); len(u) != 1 || u[0] != step {
+		t.Errorf("the same sequence tells %v, want %v", u, step)
+	}
+	started.Stored, started.Now = 2, 21*time.Second
+	told(r, reply(21100, started))
+	if u := told(r, cut(21110, 3)); len(u) != 1 || u[0].Kind != results.Frozen || u[0].Size != 20*time.Second {
+		t.Errorf("told %v, want 20 s of standing still", u)
+	}
+	told(r, Refused{at(21120), refusal{409, "ended"}})
+
+	r = NewRelay("worker-1", 0, giveUp, grace, at(21200), clocks)
+	told(r, cut(21300, 1))
+	started.Stored, started.Now = 1, 22*time.Second
+	told(r, reply(21400, started))
+	if u := told(r, cut(21500, 2)); len(u) != 1 || u[0].Kind != results.Frozen {
+		t.Errorf("the next worker tells %v", u)
 	}
 }
 

@@ -21,6 +21,7 @@ type session struct {
 	relay  *Relay
 	log    *slog.Logger
 	events chan Event
+	clocks *Clocks
 	poked  <-chan struct{} // the coordinator has news
 	retire <-chan struct{} // closed when the worker is to go politely; may be nil
 }
@@ -71,6 +72,7 @@ func (s *session) loop(ctx, alive context.Context, tasks *sync.WaitGroup) error 
 			asked = nil
 			e = Left{scenarios.Boottime()}
 		}
+		s.clocks.Look()
 		for _, a := range s.relay.Step(e) {
 			switch a := a.(type) {
 			case Put:
@@ -98,7 +100,7 @@ func (s *session) exchange(ctx context.Context, e agents.Exchange) Event {
 	defer cancel()
 	sent := scenarios.Boottime()
 	lease, err := s.client.put(ctx, e)
-	received := scenarios.Boottime()
+	received, wall := scenarios.Boottime(), time.Now().UnixNano()
 	var no refusal
 	switch {
 	case errors.As(err, &no):
@@ -107,7 +109,7 @@ func (s *session) exchange(ctx context.Context, e agents.Exchange) Event {
 		s.log.Debug("exchange", "seq", e.Seq, "err", err)
 		return Failed{received, err}
 	}
-	return Leased{sent, received, lease}
+	return Leased{sent, received, time.Duration(wall), lease}
 }
 
 // tell hands an event to the loop, unless that has ended.

@@ -35,12 +35,15 @@ type Config struct {
 	Version  string            // of flashcrowd: a coordinator of another one refuses it
 	Dir      string            // for the child's log and files; empty means a temporary one
 
+	// Clocks outlives the worker where its process joins again; nil makes new ones.
+	Clocks *Clocks
+
 	// Retire is closed when the worker is to go politely: others take its slots
 	// over, its shoppers finish, and Run returns. It may be nil.
 	Retire <-chan struct{}
 
 	Wait   time.Duration // for a coordinator, at most; 0 means forever
-	GiveUp time.Duration // without an answer, or a word from the child; 30 s
+	GiveUp time.Duration // without an answer, or a word from the child; 2 min
 	Grace  time.Duration // for a child that was told to end; 5 s
 	Log    *slog.Logger
 }
@@ -66,8 +69,11 @@ func New(c Config) (*Worker, error) {
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("set up worker: %w", errors.Join(faults...))
 	}
-	c.GiveUp = cmp.Or(c.GiveUp, 30*time.Second)
+	c.GiveUp = cmp.Or(c.GiveUp, 2*time.Minute)
 	c.Grace = cmp.Or(c.Grace, 5*time.Second)
+	if c.Clocks == nil {
+		c.Clocks = NewClocks()
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -183,8 +189,8 @@ func (w *Worker) work(ctx context.Context, fleet *membership.Fleet, client *clie
 	}
 	s := &session{
 		client: client, child: child, log: w.Log,
-		relay:  NewRelay(w.Name, w.Capacity, w.GiveUp, w.Grace, scenarios.Boottime()),
-		events: make(chan Event), poked: fleet.Poked(), retire: w.Retire,
+		relay:  NewRelay(w.Name, w.Capacity, w.GiveUp, w.Grace, scenarios.Boottime(), w.Clocks),
+		events: make(chan Event), poked: fleet.Poked(), retire: w.Retire, clocks: w.Clocks,
 	}
 	setup := link.Setup{Worker: w.identity.ID, Run: brief.Run, Plan: brief.Plan, Env: w.Env, Allow: w.Allow, Data: w.Data}
 	return s.run(ctx, setup)

@@ -192,7 +192,12 @@ type outcome struct {
 		Promised uint64 `json:"promised"`
 		Booked   uint64 `json:"booked"`
 	}
-	Metrics map[string]any   `json:"metrics"`
+	Metrics map[string]struct {
+		Values  map[string]any            `json:"values"`
+		ByStage map[string]map[string]any `json:"by_stage"`
+		ByStep  map[string]map[string]any `json:"by_step"`
+	} `json:"metrics"`
+	Changes []fleetChange    `json:"changes"`
 	Workers []map[string]any `json:"workers"`
 	Verdict struct {
 		Outcome string
@@ -201,6 +206,24 @@ type outcome struct {
 			Held                 bool
 		}
 	}
+}
+
+// fleetChange is a worker that came or went.
+type fleetChange struct {
+	Worker      string         `json:"worker"`
+	Kind        string         `json:"kind"`
+	Why         string         `json:"why"`
+	From        time.Duration  `json:"from_ns"`
+	To          *time.Duration `json:"to_ns"`
+	Slots       int            `json:"slots_count"`
+	Orphaned    uint64         `json:"orphaned_count"`
+	Again       uint64         `json:"taken_over_count"`
+	Late        uint64         `json:"late_count"`
+	Never       uint64         `json:"never_started_count"`
+	Rules       []struct{ Rule string }
+	Invalidates bool     `json:"invalidates"`
+	Excluded    []string `json:"excluded"`
+	Next        string   `json:"next"`
 }
 
 // accounted checks that the account closes.
@@ -218,7 +241,13 @@ func (o outcome) accounted(t *testing.T) {
 // report reads the newest run of the process's folder.
 func (p *process) report() outcome {
 	p.t.Helper()
-	cmd := exec.Command(binary, "report", "latest", "--json")
+	return p.reportIn("runs")
+}
+
+// reportIn reads the newest run of another folder.
+func (p *process) reportIn(runs string) outcome {
+	p.t.Helper()
+	cmd := exec.Command(binary, "report", "latest", "--json", "--runs", runs)
 	cmd.Dir = p.dir
 	b, err := cmd.Output()
 	if err != nil {

@@ -145,11 +145,11 @@ func printStatus(w world, s agents.Status) error {
 		fmt.Fprintf(w.Out, "%d slots have no owner\n", s.Waiting)
 	}
 	t := tabwriter.NewWriter(w.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "WORKER\tSTATE\tSLOTS\tCORES\tLAUNCHED\tIN FLIGHT\tPER SECOND\tLAG P99\tCPU\tMEMORY\tCLOCK\tHEARD\tVERSION\t")
+	fmt.Fprintln(t, "WORKER\tSTATE\tSLOTS\tCORES\tLAUNCHED\tIN FLIGHT\tPER SECOND\tLAG P99\tCPU\tMEMORY\tPLAN TIME\tWALL CLOCK\tHEARD\tVERSION\t")
 	for _, m := range s.Members {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%.1f\t%s\t%s\t%.1f\t%s\t%.0f %%\t%d MiB\t%+.1f ms\t%.1f s ago\t%s\t\n",
+		fmt.Fprintf(t, "%s\t%s\t%d\t%.1f\t%s\t%s\t%.1f\t%s\t%.0f %%\t%d MiB\t%+.1f ms\t%+.1f ms\t%.1f s ago\t%s\t\n",
 			m.Name, m.State, m.Slots, float64(m.Capacity)/1000, results.HumanCount(m.Launched), results.HumanCount(m.InFlight),
-			m.Rate, results.Human(m.LagP99), m.Health.CPU*100, m.Health.RSS>>20, float64(m.Offset)/1e6, m.Heard.Seconds(), m.Version)
+			m.Rate, results.Human(m.LagP99), m.Health.CPU*100, m.Health.RSS>>20, float64(m.Offset)/1e6, float64(m.Wall)/1e6, m.Heard.Seconds(), m.Version)
 	}
 	if err := t.Flush(); err != nil {
 		return err

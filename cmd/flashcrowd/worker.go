@@ -126,13 +126,14 @@ func work(ctx context.Context, w world, f workerFlags) error {
 	ctx, retire, cancel := goodbyes(ctx, w)
 	defer cancel()
 	log := slog.New(slog.NewTextHandler(w.Talk, nil))
+	clocks := worker.NewClocks()
 	for {
 		node, err := worker.New(worker.Config{
 			Name: f.name, Join: f.join, Bind: f.bind, Key: key, Retire: retire, Capacity: f.capacity(), Version: version(),
 			Exec: []string{self, "k6", "run", "--quiet", "--no-color", "--no-usage-report",
 				"--no-thresholds", "--summary-mode=disabled", // they keep every value
 				"--out", "flashcrowd", script},
-			Env: env, Allow: f.allow, Data: f.data, Dir: f.dir, Wait: f.wait, Log: log,
+			Env: env, Allow: f.allow, Data: f.data, Dir: f.dir, Wait: f.wait, Clocks: clocks, Log: log,
 		})
 		if err != nil {
 			return usage(err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/flashcrowd/flashcrowd/results"
@@ -45,12 +46,12 @@ func (p *page) workers(r *results.Run) {
 	lag := r.Trend(results.ScheduleLag, results.Tags{})
 	p.section("Generator", "schedule lag p50 %s, p99 %s, max %s: a step's intended moment to its start",
 		quantile(lag, 0.5), quantile(lag, 0.99), quantile(lag, 1))
-	rows := [][]string{{"worker", "launched", "ended", "orphaned", "cpu max", "memory max", "end"}}
+	rows := [][]string{{"worker", "launched", "ended", "orphaned", "cpu max", "memory max", "clock", "end"}}
 	for _, w := range r.Workers {
 		rows = append(rows, []string{
 			w.Name, results.HumanCount(w.Launched),
 			results.HumanCount(w.Ended), results.HumanCount(w.Orphaned), measured(w, results.HumanShare(w.CPU)), measured(w, megabytes(w.RSS)),
-			brief(w),
+			measured(w, offset(w.Wall)), brief(w),
 		})
 	}
 	defer p.doors(r)
@@ -58,10 +59,13 @@ func (p *page) workers(r *results.Run) {
 		p.line("  no worker took part")
 		return
 	}
-	p.table(1, rows, 6)
+	p.table(1, rows, 7)
 	for _, w := range r.Workers {
 		if utf8.RuneCountInString(w.Fate) > fateWidth {
 			p.line("  %s", strings.Join(wrap(w.Name+": "+w.Fate, p.width-2), "\n    "))
+		}
+		for _, u := range w.Upsets {
+			p.line("  %s: %s", w.Name, u)
 		}
 	}
 }
@@ -95,6 +99,14 @@ func measured(w results.Worker, s string) string {
 		return nothing
 	}
 	return s
+}
+
+// offset is by how much a wall clock was ahead of the coordinator's, at most.
+func offset(d time.Duration) string {
+	if d > 0 {
+		return "+" + results.Human(d)
+	}
+	return results.Human(d)
 }
 
 func megabytes(bytes uint64) string { return results.HumanCount((bytes+500_000)/1_000_000) + " MB" }

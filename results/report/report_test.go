@@ -267,7 +267,8 @@ func fleetRun(t *testing.T) *results.Run {
 	launch(three, 12, results.Launch{})
 	cut(three, 2, 16500*time.Millisecond, true)
 	m.Worker("1", results.WorkerNote{Name: "host-1", Slots: 2048})
-	m.Worker("2", results.WorkerNote{Name: "host-2", Slots: 1365, Fate: "lost: nothing heard for 5.1 s", Gone: 16 * s, Heirs: map[string]uint64{"1": 3, "3": 4}, Passed: 11 * s})
+	m.Worker("2", results.WorkerNote{Name: "host-2", Slots: 1365, Fate: "lost: nothing heard for 5.1 s", Gone: 16 * s, Heirs: map[string]uint64{"1": 3, "3": 4}, Passed: 11 * s,
+		Clocks: results.Clocks{Plan: -s / 2000, Wall: s / 50, Upsets: []results.Upset{{Kind: results.Stepped, At: 9 * s, Size: 3 * s}}}})
 	m.Worker("3", results.WorkerNote{Name: "host-3", Slots: 2048, Joined: 4 * s, Full: 2, FullFrom: 6500 * time.Millisecond})
 	m.Worker("4", results.WorkerNote{Name: "host-4", Slots: 683, Gone: 8 * s, Heirs: map[string]uint64{"3": 2}, Passed: 10 * s})
 	return m.Run()

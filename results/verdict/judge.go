@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/flashcrowd/flashcrowd/results"
 )
@@ -153,10 +154,25 @@ func (j judge) generator() []Reason {
 	if len(j.Workers) == 0 {
 		return reasons
 	}
+	reasons = append(reasons, j.clocks())
 	busiest := slices.MaxFunc(j.Workers, func(a, b results.Worker) int { return cmp.Compare(a.CPU, b.CPU) })
 	return append(reasons, Reason{Rule: fmt.Sprintf("validity.cpu: at most %s", results.HumanShare(limits.CPU)), Kind: KindValidity,
 		Measured: fmt.Sprintf("%s took %s of its processors", busiest.Name, results.HumanShare(busiest.CPU)),
 		Held:     busiest.CPU <= limits.CPU})
+}
+
+// clocks asks whether all looked at one clock: what was recorded, coupons that
+// expire and the backend's books are compared by the moment.
+func (j judge) clocks() Reason {
+	r := Reason{Rule: "validity.clock: at most " + results.Human(j.rules.Validity.Clock), Kind: KindValidity, Measured: "no clock was off"}
+	worst := time.Duration(0)
+	for _, w := range j.Workers {
+		if size, words := w.Clocks.Worst(); size > worst {
+			worst, r.Measured = size, w.Name+": "+words
+		}
+	}
+	r.Held = worst <= j.rules.Validity.Clock
+	return r
 }
 
 // share holds n of the planned shoppers against a limit.

@@ -159,6 +159,15 @@ func TestJudge(t *testing.T) {
 		{"made late", func(r *results.Run) { r.Account.Late = 2 }, nil, nil, Invalid, "validity.late: at most 1 % | shoppers late or never started: 2 % (2 of 100)"},
 		{"starved", func(r *results.Run) { r.Workers[0].CPU = 0.96 }, []Threshold{slow}, nil, Invalid, "validity.cpu: at most 95 % | worker-1 took 96 % of its processors"},
 		{"busy", func(r *results.Run) { r.Workers[0].CPU = 0.95 }, nil, nil, Pass, ""},
+		{"clocks at the limit", func(r *results.Run) { r.Workers[0].Wall = -time.Second }, nil, nil, Pass, ""},
+		{"clocks apart", func(r *results.Run) { r.Workers[0].Wall = -time.Second - 10*ms }, nil, nil, Invalid,
+			"validity.clock: at most 1 s | worker-1: its wall clock was 1.01 s behind the coordinator's"},
+		{"a clock set back", func(r *results.Run) {
+			r.Workers[0].Upsets = []results.Upset{{Kind: results.Stepped, At: 3 * time.Second, Size: -2 * time.Second}}
+		}, nil, nil, Invalid, "validity.clock: at most 1 s | worker-1: its wall clock was set back by 2 s at 3 s"},
+		{"stood still", func(r *results.Run) {
+			r.Workers[0].Upsets = []results.Upset{{Kind: results.Frozen, At: 3 * time.Second, Size: 2 * time.Second}}
+		}, nil, nil, Pass, ""},
 		{"nothing launched", func(r *results.Run) { *r = results.Run{} }, nil, nil, Invalid, "something was measured | 0 shoppers launched, 0 requests"},
 		{"no requests", func(r *results.Run) { r.Series = nil }, nil, nil, Invalid, "something was measured | 100 shoppers launched, 0 requests"},
 		{"stopped by a threshold", func(r *results.Run) { skipped(50)(r); r.Stopped = slow.StopReason() }, []Threshold{slow}, clean, Fail,
@@ -169,7 +178,7 @@ func TestJudge(t *testing.T) {
 	} {
 		r := crowd(t, 100, nil)
 		c.change(r)
-		v := Judge(r, c.audit, Rules{Thresholds: c.thresholds, Validity: Validity{Late: 0.01, Orphaned: 0.02, LagP99: 10 * ms, CPU: 0.95}})
+		v := Judge(r, c.audit, Rules{Thresholds: c.thresholds, Validity: Validity{Late: 0.01, Orphaned: 0.02, LagP99: 10 * ms, CPU: 0.95, Clock: time.Second}})
 		first := v.Reasons[0].Rule + " | " + v.Reasons[0].Measured
 		if v.Outcome != c.want || !strings.HasPrefix(first, c.first) {
 			t.Errorf("%s: %s because %s\nwant %s because %s", c.name, v.Outcome, first, c.want, c.first)
@@ -242,6 +251,7 @@ func TestPassSaysWhatHeld(t *testing.T) {
 		"validity | validity.late: at most 0.5 % | shoppers late or never started: 0 % (0 of 100)",
 		"validity | validity.orphaned: at most 0.1 % | shoppers orphaned: 0 % (0 of 100)",
 		"validity | validity.lag_p99: at most 10 ms | schedule lag p99 1 ms",
+		"validity | validity.clock: at most 1 s | no clock was off",
 		"validity | validity.cpu: at most 95 % | worker-1 took 50 % of its processors",
 	}
 	if v.Outcome != Pass || !reflect.DeepEqual(got, want) {

@@ -27,10 +27,11 @@ type Validity struct {
 	Orphaned float64       // shoppers whose worker died / planned
 	LagP99   time.Duration // 99th percentile of the schedule lag
 	CPU      float64       // highest share of its processors that a worker's child took
+	Clock    time.Duration // how far a worker's clock was from the coordinator's, or was set in mid-run
 }
 
 // DefaultValidity is used for what a campaign does not set.
-var DefaultValidity = Validity{Late: 0.005, Orphaned: 0.001, LagP99: 10 * time.Millisecond, CPU: 0.95}
+var DefaultValidity = Validity{Late: 0.005, Orphaned: 0.001, LagP99: 10 * time.Millisecond, CPU: 0.95, Clock: time.Second}
 
 // An Outcome is what a run came to.
 type Outcome string
