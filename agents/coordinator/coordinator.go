@@ -80,10 +80,20 @@ type Config struct {
 	Patience time.Duration // how long a drain may take before it is cut; 30 s
 	Tail     time.Duration // how long shoppers may be in flight after the plan's end; 5 min
 
-	Listening func(join string)     // told once where workers can join; may be nil
-	Gathering func(ready, want int) // told how many workers are ready, when that changes; may be nil
+	Listening func(join string) // told once where workers can join; may be nil
+	Gathering func(g Gathering) // told when that changes, and every 10 s; may be nil
 	Log       *slog.Logger
 }
+
+// Gathering is how far a fleet is that waits for workers.
+type Gathering struct {
+	Ready, Want int
+	Missing     string        // who, as far as gossip knows: "; joined and then silent: …"
+	Left        time.Duration // until it starts with fewer or gives up
+}
+
+// sayEvery is how often whoever waits is told that nothing has changed.
+const sayEvery = 10 * time.Second
 
 // A Coordinator leads one run.
 type Coordinator struct {
@@ -107,7 +117,8 @@ type Coordinator struct {
 	api     string
 	started time.Time
 	seen    map[string]bool // workers that were members when they first came
-	ready   int
+	ready   int             // workers, as was said last
+	said    time.Duration   // and when
 	beats   map[string]beat
 	skips   []results.Skip    // of the coordinator's own
 	before  map[string]uint64 // refused by the coordinator that led before this one
@@ -250,15 +261,17 @@ func (c *Coordinator) lead(ctx context.Context, fleet *membership.Fleet, served 
 func (c *Coordinator) tick(members []membership.Member) {
 	c.mu.Lock()
 	c.do(Ticked{c.clock(), members})
-	ready, changed := c.ready, false
-	if c.machine.phase == gathering {
-		ready = len(c.machine.ready())
-		changed = ready != c.ready
-		c.ready = ready
+	var news *Gathering
+	if m, now := c.machine, c.clock(); m.phase == gathering && c.Gathering != nil {
+		ready := len(m.ready())
+		if c.said == 0 || ready != c.ready || now >= c.said+sayEvery {
+			c.ready, c.said = ready, now
+			news = &Gathering{Ready: ready, Want: c.Workers, Missing: m.missing(), Left: max(m.since+m.Wait-now, 0)}
+		}
 	}
 	c.mu.Unlock()
-	if changed && c.Gathering != nil {
-		c.Gathering(ready, c.Workers)
+	if news != nil {
+		c.Gathering(*news)
 	}
 }
 

@@ -614,3 +614,27 @@ func TestNewListsEveryFault(t *testing.T) {
 		}
 	}
 }
+
+// Whoever waits for workers is told who is missing, and that it goes on.
+func TestGatheringIsTold(t *testing.T) {
+	var told []Gathering
+	now := 1000 * time.Second
+	co, err := New(Config{
+		Plan: testPlan(t, "1s"), Store: &shelf{}, Notes: &shelf{}, Workers: 2, Wait: 25 * time.Second,
+		Key: bytes.Repeat([]byte{7}, membership.KeySize), Gathering: func(g Gathering) { told = append(told, g) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	co.clock = func() time.Duration { return now }
+	co.machine.since = now
+	known := []membership.Member{{ID: "b", Role: membership.Worker, Name: "worker-2"}}
+	for range 220 { // 22 s
+		co.tick(known)
+		now += 100 * time.Millisecond
+	}
+	missing := "; joined and then silent: worker-2; never seen: 1"
+	if want := []Gathering{{0, 2, missing, 25 * time.Second}, {0, 2, missing, 15 * time.Second}, {0, 2, missing, 5 * time.Second}}; !slices.Equal(told, want) {
+		t.Errorf("told %+v, want %+v", told, want)
+	}
+}

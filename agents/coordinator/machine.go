@@ -340,8 +340,17 @@ func (m *Machine) missing() string {
 			silent = append(silent, k.Name)
 		}
 	}
-	unseen := m.Workers - len(m.ready()) - len(silent)
+	var gone []string
+	for _, id := range m.order {
+		if n := m.nodes[id]; n.Fate != "" {
+			gone = append(gone, n.name+" "+n.Fate)
+		}
+	}
+	unseen := m.Workers - len(m.ready()) - len(silent) - len(gone)
 	var text string
+	if len(gone) > 0 {
+		text += "; " + strings.Join(gone, ", ")
+	}
 	if len(silent) > 0 {
 		text += "; joined and then silent: " + strings.Join(silent, ", ")
 	}

@@ -416,6 +416,9 @@ func TestWallClockTooFarOff(t *testing.T) {
 	if b.machine.started {
 		t.Error("started without the one that was turned away")
 	}
+	if got, want := b.machine.missing(), "; a turned away: its wall clock was 3 s behind the coordinator's"; got != want {
+		t.Errorf("missing%s, want %s", got, want)
+	}
 	b.put("c", 1, Facts{})
 	b.pass(time.Second)
 	if err := off(b, "c", 2*time.Second, Facts{}); err == nil { // the load has not begun

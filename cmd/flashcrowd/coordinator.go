@@ -176,7 +176,11 @@ func (f *coordinatorFlags) lead(ctx context.Context, w world, config coordinator
 		}
 		fmt.Fprintf(w.Talk, "workers join with: flashcrowd worker --join %s%s\n", join, key)
 	}
-	config.Gathering = func(ready, want int) { fmt.Fprintf(w.Talk, "%d of %d workers are ready\n", ready, want) }
+	config.Gathering = func(g coordinator.Gathering) {
+		if g.Ready < g.Want {
+			fmt.Fprintf(w.Talk, "%d of %d workers are ready, %s left%s\n", g.Ready, g.Want, g.Left.Round(time.Second), g.Missing)
+		}
+	}
 	began, unkept := lead(ctx, w, config, f.runFlags.verbose, team{})
 	if !began {
 		return unkept

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/agents"
+	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
 // A fleet of processes on loopback, with a key of its own.
@@ -121,6 +122,30 @@ func TestFleetOfProcesses(t *testing.T) {
 	o.accounted(t)
 	if o.Verdict.Outcome != "pass" || o.Shoppers.Ended["ok"] != 300 || o.Shoppers.Late != 0 || len(o.Workers) != 3 {
 		t.Errorf("%+v", o)
+	}
+	// Nobody came later than planned while the coordinator was away.
+	plan := planOf(t, "testdata/fleet.yaml")
+	launched := map[int]uint64{}
+	for _, s := range o.Seconds {
+		launched[s.At] = s.Launched
+	}
+	for second := range 25 {
+		from := time.Duration(second) * time.Second
+		want := uint64(0)
+		for slot := range scenarios.Slot(scenarios.Slots) {
+			want += uint64(plan.Count(slot, from, from+time.Second))
+		}
+		if launched[second] != want {
+			t.Errorf("%d shoppers came in second %d, %d were planned", launched[second], second, want)
+		}
+	}
+	if p99, _ := o.Metrics["schedule_lag"].Values["p99_ns"].(float64); p99 == 0 || time.Duration(p99) > 500*time.Millisecond {
+		t.Errorf("one of a hundred steps was %v late", time.Duration(p99))
+	}
+	for _, c := range o.Changes {
+		if c.Kind != "joined" && c.Kind != "left" || c.Invalidates {
+			t.Errorf("%+v", c)
+		}
 	}
 	answer, err := http.Get(f.shop + "/books/orders")
 	if err != nil {

@@ -87,14 +87,7 @@ func newHostFleet(t *testing.T, tag string, workers int, after string) *hostFlee
 	if err := os.WriteFile(campaign, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := scenarios.Load(campaign)
-	if err != nil {
-		t.Fatal(err)
-	}
-	plan, err := c.Plan(results.Factors{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	plan := planOf(t, campaign)
 	var load results.Sum128
 	for slot := range scenarios.Slot(scenarios.Slots) {
 		for a := range plan.Arrivals(slot, 0) {
@@ -111,6 +104,19 @@ func newHostFleet(t *testing.T, tag string, workers int, after string) *hostFlee
 		f.worker(n + 2)
 	}
 	return f
+}
+
+func planOf(t *testing.T, campaign string) *scenarios.Plan {
+	t.Helper()
+	c, err := scenarios.Load(campaign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := c.Plan(results.Factors{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
 }
 
 // lead starts the coordinator on its host.

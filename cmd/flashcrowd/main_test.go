@@ -197,7 +197,11 @@ type outcome struct {
 		ByStage map[string]map[string]any `json:"by_stage"`
 		ByStep  map[string]map[string]any `json:"by_step"`
 	} `json:"metrics"`
-	Changes []fleetChange    `json:"changes"`
+	Changes []fleetChange `json:"changes"`
+	Seconds []struct {
+		At       int    `json:"at_s"`
+		Launched uint64 `json:"launched_count"`
+	} `json:"seconds"`
 	Workers []map[string]any `json:"workers"`
 	Verdict struct {
 		Outcome string
