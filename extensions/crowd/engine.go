@@ -2,7 +2,6 @@ package crowd
 
 import (
 	"cmp"
-	"container/heap"
 	"context"
 	"sync"
 	"time"
@@ -292,8 +291,8 @@ func (e *Engine) resume() {
 	e.resumed = now
 	e.roster.Resume(e.lapsed-e.lease.Clock.Zero, now-e.lease.Clock.Zero)
 	var late []*Shopper
-	for len(e.thinking) > 0 && e.thinking[0].due < now {
-		late = append(late, heap.Pop(&e.thinking).(*Shopper))
+	for s, ok := e.thinking.take(now - 1); ok; s, ok = e.thinking.take(now - 1) {
+		late = append(late, s)
 	}
 	for i, s := range late {
 		s.delay(now + e.Spread*time.Duration(i)/time.Duration(len(late)))
@@ -314,8 +313,8 @@ func (e *Engine) end() {
 	idle := e.thinking
 	e.thinking = nil
 	e.mu.Unlock()
-	for _, s := range idle {
-		e.leave(s, true)
+	for _, t := range idle {
+		e.leave(t.s, true)
 	}
 }
 

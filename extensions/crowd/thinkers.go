@@ -1,41 +1,57 @@
 package crowd
 
-import (
-	"container/heap"
-	"time"
-)
+import "time"
 
-// thinkers is a heap of shoppers that think, the one that is due first on top.
-type thinkers []*Shopper
+// thinkers are the shoppers that think: a heap, the one that is due first on
+// top. Each place has four below it and knows when its shopper is due, so that
+// moving through a crowd of 100,000 looks at few places, side by side, and at
+// no shopper: those are all over the memory.
+type thinkers []thinker
 
-func (t thinkers) Len() int           { return len(t) }
-func (t thinkers) Less(i, j int) bool { return t[i].due < t[j].due }
-func (t thinkers) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
-
-// Push implements heap.Interface.
-func (t *thinkers) Push(x any) { *t = append(*t, x.(*Shopper)) }
-
-// Pop implements heap.Interface.
-func (t *thinkers) Pop() any {
-	last := len(*t) - 1
-	s := (*t)[last]
-	(*t)[last] = nil
-	*t = (*t)[:last]
-	return s
+type thinker struct {
+	due time.Duration
+	s   *Shopper
 }
+
+// below is how many places each place has below it.
+const below = 4
 
 // add puts a shopper to think and reports whether it is now the first.
 func (t *thinkers) add(s *Shopper) (first bool) {
-	heap.Push(t, s)
-	return (*t)[0] == s
+	*t = append(*t, thinker{s.due, s})
+	h, i := *t, len(*t)-1
+	for i > 0 {
+		above := (i - 1) / below
+		if h[above].due <= h[i].due {
+			break
+		}
+		h[above], h[i] = h[i], h[above]
+		i = above
+	}
+	return i == 0
 }
 
 // take takes the first shopper if its time has come.
 func (t *thinkers) take(now time.Duration) (*Shopper, bool) {
-	if len(*t) == 0 || (*t)[0].due > now {
+	h := *t
+	if len(h) == 0 || h[0].due > now {
 		return nil, false
 	}
-	return heap.Pop(t).(*Shopper), true
+	first, last := h[0].s, len(h)-1
+	h[0], h[last] = h[last], thinker{}
+	h = h[:last]
+	*t = h
+	for i := 0; ; {
+		least := i
+		for c := below*i + 1; c <= below*i+below && c < last; c++ {
+			if h[c].due < h[least].due {
+				least = c
+			}
+		}
+		if least == i {
+			return first, true
+		}
+		h[least], h[i] = h[i], h[least]
+		i = least
+	}
 }
-
-var _ heap.Interface = (*thinkers)(nil)
