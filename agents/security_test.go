@@ -252,3 +252,17 @@ func TestAbsentWorkerReportsTooLate(t *testing.T) {
 		last = s.Seq
 	}
 }
+
+// The operators' page has each reason for which somebody is turned away.
+func TestReasonsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range append(coordinator.Refusals(), membership.RefusedForm, membership.RefusedKey, membership.RefusedProtocol,
+		membership.RefusedNode, membership.RefusedImpostor, membership.RefusedSecond) {
+		if !strings.Contains(string(page), "`"+r+"`") {
+			t.Errorf("README.md does not have %q", r)
+		}
+	}
+}

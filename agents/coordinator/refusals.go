@@ -22,6 +22,12 @@ const (
 	refusedEnded    = "exchange after the end of its lease"
 )
 
+// Refusals lists the reasons for which the API turns somebody away.
+func Refusals() []string {
+	return []string{refusedStranger, refusedVersion, refusedOperator, refusedForeign, refusedRequest, refusedLarge,
+		refusedChanged, refusedForged, refusedEnded}
+}
+
 // turnDown counts an exchange that was refused. One that could not be stored is
 // none.
 func (c *Coordinator) turnDown(err error) {

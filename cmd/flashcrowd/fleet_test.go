@@ -27,6 +27,14 @@ type fleetUnderTest struct {
 
 func startFleet(t *testing.T, workers string) *fleetUnderTest {
 	t.Helper()
+	f, _ := startFleetBehind(t, workers, nil)
+	return f
+}
+
+// startFleetBehind starts one with a changed campaign, behind a door that sees
+// what it sends.
+func startFleetBehind(t *testing.T, workers string, change func(campaign string) string) (*fleetUnderTest, *door) {
+	t.Helper()
 	f := &fleetUnderTest{t: t, key: filepath.Join(t.TempDir(), "fleet.key")}
 	start(t, "keygen", f.key).want(0)
 	campaign, err := filepath.Abs("testdata/fleet.yaml")
@@ -36,10 +44,24 @@ func startFleet(t *testing.T, workers string) *fleetUnderTest {
 	shop := start(t, "storefront", "--listen", "127.0.0.1:0")
 	t.Cleanup(func() { shop.cmd.Process.Kill(); shop.code() })
 	f.shop = said(shop, `(http://[0-9.:]+)`)
-	f.leader = start(t, "coordinator", campaign, "--target", f.shop,
+	target := f.shop
+	var d *door
+	if change != nil {
+		text, err := os.ReadFile(campaign)
+		if err != nil {
+			t.Fatal(err)
+		}
+		campaign = filepath.Join(t.TempDir(), "changed.yaml")
+		if err := os.WriteFile(campaign, []byte(change(string(text))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d = newDoor(t, f.shop)
+		target = d.URL
+	}
+	f.leader = start(t, "coordinator", campaign, "--target", target,
 		"--workers", workers, "--key", f.key, "--bind", "127.0.0.1:0", "--json", "out.json", "--runs", "runs", "-v")
 	f.join = said(f.leader, `--join (\S+)`)
-	return f
+	return f, d
 }
 
 // said waits until a process has said something and returns the part of it in

@@ -69,6 +69,15 @@ func Create(path string, h Header) (_ *Store, err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return nil, fmt.Errorf("create run %s: the file is there already", path)
 	}
+	// What a run holds is its owner's: while it lasts, the coordinator's key among
+	// it. The files beside it get the same mode.
+	empty, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create run %s: %w", path, err)
+	}
+	if err := empty.Close(); err != nil {
+		return nil, fmt.Errorf("create run %s: %w", path, err)
+	}
 	about, err := json.Marshal(h.About)
 	if err != nil {
 		return nil, fmt.Errorf("create run %s: %w", path, err)

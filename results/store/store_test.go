@@ -288,6 +288,19 @@ func count(t *testing.T, s *store.Store) (n int) {
 	return n
 }
 
+// A run is its owner's, the files beside it too.
+func TestNobodyElseReadsIt(t *testing.T) {
+	s, path := create(t)
+	if err := s.Save([]byte("state")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+}
+
 // What ended workers sent is kept apart: in no figure and no ledger, once, and
 // within bounds. Files that are older get a place for it.
 func TestApart(t *testing.T) {
