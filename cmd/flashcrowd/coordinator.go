@@ -70,6 +70,7 @@ at once, on all machines.`,
 	c.Flags().StringVar(&f.resume, "resume", "", "run to go on with: its id, the path of its file, or latest")
 	c.Flags().StringVar(&f.runFlags.json, "json", "", "also write the report as JSON to this file, or to standard output with - (then without the text)")
 	c.Flags().StringVar(&f.runFlags.runs, "runs", "runs", "folder that keeps the runs")
+	addLive(c.Flags(), &f.runFlags.live)
 	c.Flags().BoolVarP(&f.runFlags.verbose, "verbose", "v", false, "tell what the coordinator does")
 	return c
 }
@@ -91,6 +92,9 @@ func (f *coordinatorFlags) config() (coordinator.Config, error) {
 		if f.key == "" && !loopback(at) {
 			return coordinator.Config{}, usage(fmt.Errorf("--%s %s is beyond loopback, which takes a cluster key\nhint: flashcrowd keygen FILE, and --key FILE on each machine", flag, at))
 		}
+	}
+	if err := checkLive(f.runFlags.live, f.key != ""); err != nil {
+		return coordinator.Config{}, err
 	}
 	return coordinator.Config{
 		Workers: f.runFlags.workers, Least: f.least, Wait: f.wait, Version: version(),
@@ -181,7 +185,7 @@ func (f *coordinatorFlags) lead(ctx context.Context, w world, config coordinator
 			fmt.Fprintf(w.Talk, "%d of %d workers are ready, %s left%s\n", g.Ready, g.Want, g.Left.Round(time.Second), g.Missing)
 		}
 	}
-	began, unkept := lead(ctx, w, config, f.runFlags.verbose, team{})
+	began, unkept := lead(ctx, w, config, f.runFlags.verbose, team{live: f.runFlags.live})
 	if !began {
 		return unkept
 	}

@@ -40,6 +40,7 @@ type runFlags struct {
 	json    string
 	runs    string
 	verbose bool
+	live    string
 }
 
 func runCommand(w world) *cobra.Command {
@@ -65,6 +66,7 @@ ends at once. Either way the run is kept and can be read.`,
 	c.Flags().StringSliceVar(&f.shop, "shop", nil, "flag of the built-in storefront, such as stock=500; may be repeated: see flashcrowd storefront --help")
 	c.Flags().StringVar(&f.json, "json", "", "also write the report as JSON to this file, or to standard output with - (then without the text)")
 	c.Flags().StringVar(&f.runs, "runs", "runs", "folder that keeps the runs")
+	addLive(c.Flags(), &f.live)
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "tell what the coordinator does")
 	return c
 }
@@ -75,6 +77,9 @@ ends at once. Either way the run is kept and can be read.`,
 func runCampaign(ctx context.Context, w world, name string, f runFlags) (err error) {
 	plan, err := f.plan(name)
 	if err != nil {
+		return err
+	}
+	if err := checkLive(f.live, false); err != nil {
 		return err
 	}
 	if f.workers < 1 || f.workers > maxWorkers {
@@ -127,7 +132,7 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 
 	key := make([]byte, membership.KeySize)
 	rand.Read(key) // never fails: see its doc
-	t := team{workers: &fleet{}, shop: shop, lost: make(chan error, 1), gone: make(chan struct{})}
+	t := team{live: f.live, workers: &fleet{}, shop: shop, lost: make(chan error, 1), gone: make(chan struct{})}
 	defer t.workers.end()
 	began, unkept := lead(ctx, w, coordinator.Config{
 		About: about, Plan: plan, Rules: plan.Campaign.Thresholds, Store: kept, Notes: kept, Version: version(),
@@ -173,6 +178,7 @@ func (f *runFlags) storefront(plan *scenarios.Plan) ([]string, error) {
 // team is the parts of a run that are processes of this machine; none of it is
 // where workers are elsewhere.
 type team struct {
+	live    string // host:port of the live view; empty for none
 	workers *fleet
 	shop    *part
 	lost    chan error    // why a worker could not be started
@@ -193,6 +199,11 @@ func lead(ctx context.Context, w world, config coordinator.Config, verbose bool,
 		return false, err
 	}
 	defer func() { _, began = c.Elapsed() }()
+	endLive, err := serveLive(w, t.live, c, config.Plan.Campaign.Validity)
+	if err != nil {
+		return false, err
+	}
+	defer endLive()
 	shopGone := make(<-chan struct{})
 	if t.shop != nil {
 		shopGone = t.shop.done

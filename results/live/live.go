@@ -1,5 +1,6 @@
 // Package live shows a run while it goes on: Line says in one line where it
-// stands and how the generator fares, Terminal keeps that line up to date.
+// stands and how the generator fares, Terminal keeps that line up to date, and
+// Handler serves it to browsers and to Prometheus.
 package live
 
 import (
