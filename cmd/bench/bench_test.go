@@ -65,3 +65,11 @@ func TestMedian(t *testing.T) {
 		}
 	}
 }
+
+// TestAudit: the ledger and the books that are made for each other agree.
+func TestAudit(t *testing.T) {
+	b := bench{entries: 12_345, dir: t.TempDir()}
+	if err := b.audit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

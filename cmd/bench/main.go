@@ -1,7 +1,7 @@
 // Command bench measures flashcrowd itself: what an order costs the machine
 // that sends it, what a shopper costs in memory, and how late a shopper comes.
 //
-//	go run ./cmd/bench [flags] engine|memory|lag|coordinator|stop|matrix
+//	go run ./cmd/bench [flags] engine|memory|lag|coordinator|stop|audit|matrix
 //
 // Each client is the real program in processes of its own, alone on one core,
 // against the null storefront on the other. What is counted is what the system
@@ -13,6 +13,9 @@
 // engine compares flashcrowd with the same journey in plain k6 JavaScript, in the
 // k6 of the same binary, and with wrk, which repeats the requests of one shopper
 // of flashcrowd's and parses nothing.
+//
+// audit makes a ledger and books and measures itself while it holds one against
+// the other, on both cores.
 //
 // matrix is about truth and not about cost: it plants each bug of the storefront
 // and sees whether the audit finds it, and finds nothing where none is planted.
@@ -42,6 +45,7 @@ type bench struct {
 	workers int   // of the fleet whose coordinator is measured
 	minutes int64 // of its run
 	trials  int   // of stopping a fleet
+	entries int   // of the audit's ledger, and its orders
 	dir     string
 	key     bool // there is a cluster key in dir
 
@@ -64,10 +68,11 @@ func main() {
 	flag.IntVar(&b.clean, "clean", 100, "matrix: runs of right designs, in turn")
 	flag.IntVar(&b.parallel, "parallel", 2, "matrix: runs at once")
 	flag.StringVar(&b.only, "only", ".*", "matrix: the bugs and designs to run, a regular expression")
+	flag.IntVar(&b.entries, "entries", 10_000_000, "audit: entries of the ledger, and orders")
 	flag.Parse()
-	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag, "coordinator": b.coordinator, "stop": b.stop, "matrix": b.matrix}[flag.Arg(0)]
+	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag, "coordinator": b.coordinator, "stop": b.stop, "audit": b.audit, "matrix": b.matrix}[flag.Arg(0)]
 	if measure == nil || flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [flags] engine|memory|lag|coordinator|stop|matrix")
+		fmt.Fprintln(os.Stderr, "usage: bench [flags] engine|memory|lag|coordinator|stop|audit|matrix")
 		flag.PrintDefaults()
 		os.Exit(2)
 	}
