@@ -178,7 +178,9 @@ func TestBroken(t *testing.T) {
 		}, "order-missing ×1: order order-3: placed with key key-o-3\norder-stray ×1: order x: its key key-o-3 was promised order order-3"},
 		{"an order that was told no", func(d *day) { d.orders = append(d.orders, audit.Order{ID: "x", Key: "key-o-24"}) },
 			`order-stray ×1: order x: its key key-o-24 was told "no"`},
-		{"an order whose answer was lost", func(d *day) { d.orders = append(d.orders, audit.Order{ID: "x", Key: "key-o-23"}) },
+		{"an order whose answer was lost, and another user's", func(d *day) { d.orders = append(d.orders, audit.Order{ID: "x", Key: "key-o-23", User: "user-9"}) },
+			"order-stray ?1: order x: the answer to its key key-o-23 was lost\norder-user ×1: order x: asked for by user-23 with key key-o-23, booked to \"user-9\""},
+		{"an order whose answer was lost", func(d *day) { d.orders = append(d.orders, audit.Order{ID: "x", Key: "key-o-23", User: "user-23"}) },
 			"order-stray ?1: order x: the answer to its key key-o-23 was lost"},
 		{"orders of lost workers", func(d *day) {
 			d.options.Lost = func(key string) bool { return key == "ours" }
@@ -226,7 +228,7 @@ func TestBroken(t *testing.T) {
 		{"sums that do not add up", func(d *day) { d.order(3).Discount = 2400 },
 			"order-amount ×1: order order-3: promised a discount of 2500 CNY, booked 2400\nsums ×1: order order-3: subtotal 3000, discount 2400, amount 500"},
 		{"a negative amount", func(d *day) {
-			d.orders = append(d.orders, audit.Order{ID: "x", Key: "key-o-23", Amount: -1, Subtotal: -1})
+			d.orders = append(d.orders, audit.Order{ID: "x", Key: "key-o-23", User: "user-23", Amount: -1, Subtotal: -1})
 		},
 			"order-stray ?1: order x: the answer to its key key-o-23 was lost\nsums ×1: order x: subtotal -1, discount 0, amount -1"},
 		{"more off than the card has", func(d *day) { d.coupons[3].Value = 2499 },
@@ -240,7 +242,11 @@ func TestBroken(t *testing.T) {
 		{"a coupon under an earlier key of its user", func(d *day) { d.coupons[4].Key = "key-c-old" }, ""},
 		{"a coupon whose claim was told no", func(d *day) { d.stocks[0].Coupons++; d.issue("x", "key-c-20", 250*time.Second) },
 			`coupon-stray ×1: coupon x: its key key-c-20 was told "sold out"`},
-		{"a coupon whose answer was lost", func(d *day) { d.stocks[0].Coupons++; d.issue("x", "key-c-23", 250*time.Second) },
+		{"a coupon whose answer was lost", func(d *day) {
+			d.stocks[0].Coupons++
+			d.issue("x", "key-c-23", 250*time.Second)
+			d.coupons[20].User = "user-23"
+		},
 			`coupon-stray ?1: coupon x: the answer to its key key-c-23 was lost`},
 		{"a claim with two coupons", func(d *day) {
 			d.stocks[0].Coupons++
@@ -258,12 +264,14 @@ func TestBroken(t *testing.T) {
 			d.stocks[0].Coupons++
 			d.issue("x", "key-c-23", 250*time.Second)
 			d.coupons[20].User = "user-4"
+			d.promise("key-c-23").User = "user-4"
 		}, "coupon-stray ?1: coupon x: the answer to its key key-c-23 was lost\nuser-over ×1: user user-4: 2 coupons of stock s, which gives 1"},
 		{"redeemed twice", func(d *day) {
 			o := *d.order(3)
-			o.ID, o.Key = "x", "key-o-23"
+			o.ID, o.Key = "x", "key-o-3b"
+			d.ledger = append(d.ledger, results.Promise{Kind: results.OrderPromise, Key: "key-o-3b", User: "user-3"})
 			d.orders = append(d.orders, o)
-		}, "order-stray ?1: order x: the answer to its key key-o-23 was lost\nredeemed-twice ×1: coupon coupon-3: redeemed on 2 orders, x and others"},
+		}, "order-stray ?1: order x: the answer to its key key-o-3b was lost\nredeemed-twice ×1: coupon coupon-3: redeemed on 2 orders, x and others"},
 		{"redeemed by another", func(d *day) {
 			d.ledger = slices.DeleteFunc(d.ledger, func(p results.Promise) bool { return p.Key == "key-o-3" })
 			d.ledger = append(d.ledger, results.Promise{Kind: results.OrderPromise, Known: true, Key: "key-o-40", ID: "order-3"})
@@ -281,7 +289,7 @@ func TestBroken(t *testing.T) {
 		{"redeemed on another order", func(d *day) { d.coupons[3].Order = "order-4" },
 			"redeemed-books ×1: coupon coupon-3: on order order-3, marked as redeemed on order-4"},
 		{"redeemed and never issued", func(d *day) {
-			d.orders = append(d.orders, audit.Order{ID: "x", Key: "key-o-23", Coupon: "made up", Subtotal: 2, Discount: 1, Amount: 1})
+			d.orders = append(d.orders, audit.Order{ID: "x", Key: "key-o-23", User: "user-23", Coupon: "made up", Subtotal: 2, Discount: 1, Amount: 1})
 		}, "order-stray ?1: order x: the answer to its key key-o-23 was lost\nredeemed-books ×1: coupon made up: on order x, and was never issued"},
 		{"swallowed", func(d *day) { d.bare(4); d.coupons[4].Order = "order-40" },
 			`coupon-swallowed ×1: coupon coupon-4: spent on order "order-40", which is no sale that carries it`},

@@ -26,7 +26,7 @@ func (l *look) couponEntry(p results.Promise) error {
 		}
 		l.buf = l.buf[:0].kind(deniedKind).text(p.Key).number(int64(p.Denied))
 	default:
-		l.buf = l.buf[:0].kind(lostKind).text(p.Key)
+		l.buf = l.buf[:0].kind(lostKind).text(p.Key).text(l.user(p))
 	}
 	return l.deal(&l.byClaim, p.Key)
 }
@@ -137,10 +137,10 @@ func (l *look) couponsPile(all string) error {
 		case deniedKind:
 			r.skip(1, 0)
 		case couponKind:
-			key := r.token()
-			r.skip(4, 3)
+			key, user := r.token(), r.token()
+			r.skip(3, 3)
 			r.flag()
-			l.buf = l.buf[:0].kind(couponKind).raw(key).raw(id).flag(files.of(id).promised)
+			l.buf = l.buf[:0].kind(couponKind).raw(key).raw(id).stray(files.of(id).promised, user)
 			if err := l.deal(&l.byClaim, key.String()); err != nil {
 				return err
 			}
@@ -247,13 +247,13 @@ func (l *look) claimsPile(all string) error {
 	for r := reader(all); r.more(); {
 		k, key := r.kind(), r.token()
 		if f := files.of(key); k == couponKind {
-			f.row(r.token(), r.flag())
+			f.row(&r)
 		} else {
 			f.entry(k, &r)
 		}
 	}
 	for key, f := range files.all() {
-		l.closeKey(key, f, "coupon", couponDouble, couponStray)
+		l.closeKey(key, f, "coupon", couponDouble, couponStray, couponUser)
 	}
 	return nil
 }

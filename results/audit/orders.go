@@ -19,7 +19,7 @@ func (l *look) orderEntry(p results.Promise) error {
 		return l.deal(&l.byKey, p.Key)
 	}
 	if !p.Known {
-		l.buf = l.buf[:0].kind(lostKind).text(p.Key)
+		l.buf = l.buf[:0].kind(lostKind).text(p.Key).text(l.user(p))
 		return l.deal(&l.byKey, p.Key)
 	}
 	l.buf = l.buf[:0].kind(promisedKind).text(p.ID).text(p.Key).text(l.user(p)).text(p.Coupon).text(p.Currency).number(p.Amount).number(p.Subtotal)
@@ -169,7 +169,7 @@ func (l *look) ordersPile(all string) error {
 		if f.promised {
 			l.compare(id, f, b, discount)
 		}
-		l.buf = l.buf[:0].kind(orderKind).raw(b.key).raw(id).flag(f.promised)
+		l.buf = l.buf[:0].kind(orderKind).raw(b.key).raw(id).stray(f.promised, b.user)
 		if err := l.deal(&l.byKey, b.key.String()); err != nil {
 			return err
 		}
@@ -250,9 +250,11 @@ type keyFile struct {
 	id     token // promised, the least if several; empty if none was
 	twice  bool  // several were promised
 	lost   bool  // an answer was lost
+	asked  token // by whom it was asked for, where an answer was lost
 	denied results.Denial
 	rows   uint32
 	stray  token // a row that nobody was promised, the least if several
+	of     token // whose that is
 	strays uint32
 }
 
@@ -264,18 +266,22 @@ func (f *keyFile) entry(k kind, r *reader) {
 		f.twice = f.twice || f.id != "" && f.id != id
 		f.id = lesser(f.id, id)
 	case lostKind:
-		f.lost = true
+		f.lost, f.asked = true, max(f.asked, r.token())
 	case deniedKind:
 		f.denied = max(f.denied, results.Denial(r.number()))
 	}
 }
 
 // row adds a row of the books.
-func (f *keyFile) row(id token, promised bool) {
+func (f *keyFile) row(r *reader) {
 	f.rows++
-	if !promised {
-		f.strays++
-		f.stray = lesser(f.stray, id)
+	id := r.token()
+	if promised := r.flag(); promised {
+		return
+	}
+	f.strays++
+	if of := r.token(); f.stray == "" || id < f.stray {
+		f.stray, f.of = id, of
 	}
 }
 
@@ -293,20 +299,20 @@ func (l *look) keysPile(all string) error {
 	for r := reader(all); r.more(); {
 		k, key := r.kind(), r.token()
 		if f := files.of(key); k == orderKind {
-			f.row(r.token(), r.flag())
+			f.row(&r)
 		} else {
 			f.entry(k, &r)
 		}
 	}
 	for key, f := range files.all() {
-		l.closeKey(key, f, "order", keyDouble, orderStray)
+		l.closeKey(key, f, "order", keyDouble, orderStray, orderUser)
 	}
 	return nil
 }
 
 // closeKey judges what only all records of a key can tell. An empty key is
 // nobody's, and has as many rows as there are without one.
-func (l *look) closeKey(key token, f *keyFile, what string, double, stray invariant) {
+func (l *look) closeKey(key token, f *keyFile, what string, double, stray, user invariant) {
 	l.found.held(stray, uint64(f.rows))
 	if key != none {
 		l.found.held(double, 1)
@@ -322,6 +328,11 @@ func (l *look) closeKey(key token, f *keyFile, what string, double, stray invari
 	case f.strays == 0, f.rows > 1 && known && key != none: // none, or a finding already
 	case f.lost:
 		l.found.undecided(stray, "%s %s: the answer to its key %s was lost", what, f.stray, key)
+		if f.asked != none { // whose it must be is known all the same
+			if l.found.held(user, 1); f.of != f.asked {
+				l.found.broken(user, 1, "%s %s: asked for by %s with key %s, booked to %q", what, f.stray, f.asked, key, f.of)
+			}
+		}
 	case f.id != "":
 		l.found.broken(stray, 1, "%s %s: its key %s was promised %s %s", what, f.stray, key, what, f.id)
 	case f.denied != results.NotDenied:

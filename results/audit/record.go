@@ -85,6 +85,14 @@ func (r record) text(s string) record {
 // raw appends a text that is a token already.
 func (r record) raw(t token) record { return append(r, t...) }
 
+// stray appends whether a row was promised, and whose it is if it was not.
+func (r record) stray(promised bool, user token) record {
+	if promised {
+		return r.flag(true)
+	}
+	return r.flag(false).raw(user)
+}
+
 func (r record) plain(s string) record {
 	return append(binary.AppendUvarint(r, uint64(len(s))+1), s...)
 }
