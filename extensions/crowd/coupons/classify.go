@@ -2,6 +2,7 @@ package coupons
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
@@ -24,7 +25,7 @@ func classify(status int, body []byte) scenarios.Result {
 		if message != "" {
 			why += ": " + message
 		}
-		return scenarios.Result{Outcome: meaning(code.Text()), Denied: denial(code.Text()), Why: wire.Clip(why)}
+		return scenarios.Result{Outcome: meaning(code.Text()), Denied: denial(code.Text(), message), Why: wire.Clip(why)}
 	}
 	if status < 200 || status > 299 {
 		o := byStatus(status)
@@ -63,15 +64,15 @@ func meaning(code string) results.Outcome {
 	return results.Unclassified
 }
 
-// denial says which no an error code is, if it is one that the books can be
-// asked about.
-func denial(code string) results.Denial {
-	switch code {
-	case "RULE_LIMIT":
+// denial says which no an error is, if it is one that the books can be asked
+// about. A stock that is paused has no code of its own.
+func denial(code, message string) results.Denial {
+	switch {
+	case code == "RULE_LIMIT":
 		return results.LimitReached
-	case "NOT_ENOUGH":
+	case code == "NOT_ENOUGH":
 		return results.SoldOut
-	case "REQUEST_BLOCKED": // the stock is paused, or stopped for good
+	case strings.Contains(message, "paused"), strings.Contains(message, "暂停"):
 		return results.Paused
 	}
 	return results.NotDenied

@@ -43,6 +43,7 @@ var answers = []struct {
 	{"stock", 404, no("RESOURCE_NOT_EXISTS"), results.Rejected, "RESOURCE_NOT_EXISTS"},
 	{"parameters", 400, no("PARAM_ERROR"), results.Rejected, "PARAM_ERROR"},
 	{"request", 400, no("INVALID_REQUEST"), results.Rejected, "INVALID_REQUEST"},
+	{"paused", 400, `{"code":"INVALID_REQUEST","message":"the campaign is paused"}`, results.Rejected, "paused"},
 	{"too often", 429, no("FREQUENCY_LIMITED"), results.RateLimited, "FREQUENCY_LIMITED"},
 	{"too often, as a 403", 403, no("FREQUENCY_LIMIT_EXCEED"), results.RateLimited, "FREQUENCY_LIMIT_EXCEED"},
 	{"broken", 500, no("SYSTEM_ERROR"), results.Unavailable, "SYSTEM_ERROR"},
@@ -72,7 +73,7 @@ func TestOutcomes(t *testing.T) {
 			if r.Outcome != test.want || !strings.Contains(r.Why, test.why) || (r.Why == "") != (test.want == results.OK) {
 				t.Errorf("%v, %q; want %v, %q", r.Outcome, r.Why, test.want, test.why)
 			}
-			denied := map[string]results.Denial{"sold out": results.SoldOut, "had enough": results.LimitReached, "no in a 200": results.SoldOut}[test.name]
+			denied := map[string]results.Denial{"sold out": results.SoldOut, "had enough": results.LimitReached, "no in a 200": results.SoldOut, "paused": results.Paused}[test.name]
 			if r.Denied != denied {
 				t.Errorf("denied %v, want %v", r.Denied, denied)
 			}
