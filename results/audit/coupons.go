@@ -200,7 +200,7 @@ func (l *look) redeemed(id token, f *couponFile, s sale) {
 // closeCoupon judges what only all records of a coupon's id can tell.
 func (l *look) closeCoupon(id token, f *couponFile) {
 	if f.rows > 0 {
-		if l.found.held(idDouble, 1); f.rows > 1 {
+		if l.found.held(idDouble, uint64(f.rows)); f.rows > 1 {
 			l.found.broken(idDouble, uint64(f.rows-1), "coupon %s: in the books %d times", id, f.rows)
 		}
 		l.found.held(couponSwallowed, 1)
@@ -219,7 +219,7 @@ func (l *look) closeCoupon(id token, f *couponFile) {
 		}
 	}
 	if f.sales > 0 {
-		if l.found.held(redeemedTwice, 1); f.sales > 1 {
+		if l.found.held(redeemedTwice, uint64(f.sales)); f.sales > 1 {
 			l.found.broken(redeemedTwice, uint64(f.sales-1), "coupon %s: redeemed on %d orders, %s and others", id, f.sales, f.sale)
 		}
 	}

@@ -218,7 +218,7 @@ func (l *look) compare(id token, f *orderFile, b terms, discount int64) {
 // closeOrder judges what only all records of an id can tell.
 func (l *look) closeOrder(id token, f *orderFile) {
 	if f.rows > 0 {
-		if l.found.held(idDouble, 1); f.rows > 1 {
+		if l.found.held(idDouble, uint64(f.rows)); f.rows > 1 {
 			l.found.broken(idDouble, uint64(f.rows-1), "order %s: in the books %d times", id, f.rows)
 		}
 	}

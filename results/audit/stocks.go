@@ -215,8 +215,8 @@ func (l *look) usersPile(all string) error {
 	asked := l.claimed()
 	for user, f := range files.all() {
 		for id, times := range f.stocks {
-			l.found.held(userOver, 1)
 			s, n := l.stocks[id.String()], int64(len(times))
+			l.found.held(userOver, uint64(n))
 			switch {
 			case user == none:
 				l.found.undecided(userOver, "%d coupons of stock %s are nobody's", n, id)
