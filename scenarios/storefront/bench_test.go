@@ -19,15 +19,22 @@ import (
 // a design on one core (where there is taskset), with a client that parses no
 // more than it must. journeys/cpu-s counts the server's own processor time.
 func BenchmarkJourneys(b *testing.B) {
-	fast := swift
+	as := func(design string) Options { // without its limits
+		o := swift
+		o.Design, o.Engines, o.Stock = design, 1e6, 1e9
+		return o
+	}
 	for _, bm := range []struct {
 		name    string
 		options Options
 		clients int
 	}{
 		{"null", Options{Design: "null"}, 32},
-		{"guarded", fast, 128},
-		{"guarded-paced", Options{}, 320}, // as it is by default: 200 tokens a second
+		{"naive", as("naive"), 128},
+		{"guarded", as("guarded"), 128},
+		{"waiting-room", as("waiting-room"), 128},
+		{"sharded-coupons", as("sharded-coupons"), 128},
+		{"guarded-paced", Options{}, 320}, // with its limits, as it is by default
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			var pin []string
