@@ -16,6 +16,7 @@
 //   - agents/worker: one node: starts the k6 child and relays what it measures.
 //   - extensions: the k6 module and the k6 output; with cmd, the only place that knows k6.
 //   - extensions/link: what worker and child say to each other.
+//   - extensions/host: what the machine offers a generator, and what it withholds.
 //   - extensions/crowd: the engine that walks the shoppers through their journeys.
 //   - extensions/crowd/wire: connections, HTTP, streams, and limits against hostile answers.
 //   - extensions/crowd/pick: takes what a protocol looks for out of JSON, in one pass.

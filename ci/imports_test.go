@@ -27,8 +27,9 @@ var mayImport = map[string][]string{
 	"scenarios":            {"results", "results/verdict", "results/books"},
 	"scenarios/storefront": {},
 
-	"extensions":                 {"extensions/link", "extensions/crowd/...", "scenarios", "results"},
+	"extensions":                 {"extensions/link", "extensions/host", "extensions/crowd/...", "scenarios", "results"},
 	"extensions/link":            {"scenarios"},
+	"extensions/host":            {},
 	"extensions/crowd":           {"scenarios", "results", "extensions/crowd/wire"},
 	"extensions/crowd/wire":      {"results"},
 	"extensions/crowd/pick":      {},

@@ -1,6 +1,7 @@
 package extensions
 
 import (
+	"io/fs"
 	"os"
 	"runtime"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/flashcrowd/flashcrowd/extensions/host"
 	"github.com/flashcrowd/flashcrowd/results"
 )
 
@@ -16,10 +18,15 @@ import (
 type meter struct {
 	at   time.Time
 	cpu  time.Duration
-	last float64
+	felt host.Strain
+	root fs.FS
+	last results.Health // but for memory
 }
 
-func newMeter() *meter { return &meter{at: time.Now(), cpu: processorTime()} }
+func newMeter() *meter {
+	root := os.DirFS("/")
+	return &meter{at: time.Now(), cpu: processorTime(), felt: host.Feel(root), root: root}
+}
 
 // briefest is the shortest stretch over which a share of the processors means
 // something; a cut that follows another sooner repeats the last figure.
@@ -29,11 +36,18 @@ const briefest = cutEvery / 2
 func (m *meter) read() results.Health {
 	now := time.Now()
 	if wall := now.Sub(m.at); wall >= briefest {
-		cpu := processorTime()
-		m.last = min(float64(cpu-m.cpu)/float64(wall)/float64(runtime.GOMAXPROCS(0)), 1)
-		m.at, m.cpu = now, cpu
+		share := func(d time.Duration, of int) float64 { return min(float64(d)/float64(wall)/float64(of), 1) }
+		cpu, felt := processorTime(), host.Feel(m.root)
+		m.last = results.Health{
+			CPU:       share(cpu-m.cpu, runtime.GOMAXPROCS(0)),
+			Throttled: share(max(felt.Throttled-m.felt.Throttled, 0), 1),
+			Stalled:   share(max(felt.Stalled-m.felt.Stalled, 0), 1),
+		}
+		m.at, m.cpu, m.felt = now, cpu, felt
 	}
-	return results.Health{CPU: m.last, RSS: residentBytes()}
+	h := m.last
+	h.RSS = residentBytes()
+	return h
 }
 
 // processorTime returns user and system time of the process.

@@ -32,6 +32,8 @@ func (s *Snapshot) check() error {
 		return fmt.Errorf("more than %d launches, ends or examples", uint64(maxCount))
 	case !(s.Health.CPU >= 0 && s.Health.CPU <= math.MaxFloat32):
 		return fmt.Errorf("health: cpu %v is not a share", s.Health.CPU)
+	case !(s.Health.Throttled >= 0 && s.Health.Throttled <= 1 && s.Health.Stalled >= 0 && s.Health.Stalled <= 1):
+		return fmt.Errorf("health: throttled %v and stalled %v are no shares", s.Health.Throttled, s.Health.Stalled)
 	}
 	return errors.Join(
 		first("series", s.Series, Series.check),

@@ -151,7 +151,7 @@ func measured(t *testing.T) *results.Run {
 	}
 	m := results.NewMerger(results.About{ID: "r", Campaign: "c", Planned: 1, Started: time.Unix(1, 0), Duration: time.Second,
 		Stages: []results.Stage{{Name: "noon", To: time.Second, Shoppers: 1}}})
-	if _, err := m.Add(r.Cut(1, time.Second, results.Health{})); err != nil {
+	if _, err := m.Add(r.Cut(1, time.Second, results.Health{Throttled: 0.01, Stalled: 0.01})); err != nil {
 		t.Fatal(err)
 	}
 	m.Worker("w", results.WorkerNote{Name: "w", Fate: "killed", Clocks: results.Clocks{Upsets: []results.Upset{{Kind: results.Frozen, Size: 2}}}})

@@ -86,6 +86,9 @@ func (m *Merger) Add(s Snapshot) (Acceptance, error) {
 	w.Launched += s.Launched
 	w.Ended += s.Ended
 	w.CPU, w.RSS = max(w.CPU, s.Health.CPU), max(w.RSS, s.Health.RSS)
+	if len(s.Series) > 0 { // its start, before any shopper came, is nobody's measurement
+		w.Throttled, w.Stalled = max(w.Throttled, s.Health.Throttled), max(w.Stalled, s.Health.Stalled)
+	}
 	w.Finished = w.Finished || s.Final
 	m.moves += w.moved(&s)
 

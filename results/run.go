@@ -1,6 +1,9 @@
 package results
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Factors turn the day into what is replayed. Each is printed in every report:
 // a replay is honest only with its factors.
@@ -43,9 +46,30 @@ type Worker struct {
 	Orphaned  uint64  `json:"orphaned_count"` // launched, not ended, and the worker is gone
 	CPU       float64 `json:"cpu_ratio"`      // the highest of one exchange, see Health
 	RSS       uint64  `json:"rss_bytes"`      // the highest
-	Finished  bool    `json:"finished"`       // its last snapshot was final
-	Fate      string  `json:"fate"`           // how it ended, in words; empty while it lives
+	// The highest of one exchange in which anything was measured, see Health.
+	Throttled float64 `json:"throttled_ratio,omitempty"`
+	Stalled   float64 `json:"memory_stall_ratio,omitempty"`
+	Finished  bool    `json:"finished"` // its last snapshot was final
+	Fate      string  `json:"fate"`     // how it ended, in words; empty while it lives
 	Clocks
+}
+
+// Withheld says what the machine withheld from the worker at worst, in words;
+// empty if nothing.
+func (w Worker) Withheld() string {
+	return Health{Throttled: w.Throttled, Stalled: w.Stalled}.Withheld()
+}
+
+// Withheld says what the machine withheld, in words; empty if nothing that shows.
+func (h Health) Withheld() string {
+	var all []string
+	if h.Throttled > 0.0005 {
+		all = append(all, "throttled "+HumanShare(h.Throttled)+" of the time")
+	}
+	if h.Stalled > 0.0005 {
+		all = append(all, "waiting for memory "+HumanShare(h.Stalled)+" of the time")
+	}
+	return strings.Join(all, ", ")
 }
 
 // Account holds every planned shopper exactly once:

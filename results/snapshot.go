@@ -79,4 +79,8 @@ type Health struct {
 	RSS uint64  `json:"rss_bytes" cbor:"2,keyasint,omitempty"`
 
 	Streams uint64 `json:"streams_count" cbor:"8,keyasint,omitempty"` // chat turns under way at once, at most
+	// Throttled is the share of the time in which a control group kept the child
+	// from the processors, Stalled that in which some process waited for memory.
+	Throttled float64 `json:"throttled_ratio,omitempty" cbor:"3,keyasint,omitempty"`
+	Stalled   float64 `json:"memory_stall_ratio,omitempty" cbor:"4,keyasint,omitempty"`
 }

@@ -83,7 +83,7 @@ func TestParse(t *testing.T) {
 	if c.Target.Checkout.Version != "2026-04-08" || c.Limits.Arrivals != 5000 {
 		t.Errorf("target or limits: %+v", c)
 	}
-	if v := (verdict.Validity{Late: 0.01, Orphaned: 0.001, LagP99: 20 * time.Millisecond, CPU: 0.95, Clock: time.Second}); c.Validity != v {
+	if v := (verdict.Validity{Late: 0.01, Orphaned: 0.001, LagP99: 20 * time.Millisecond, CPU: 0.95, Clock: time.Second, Withheld: 0.05}); c.Validity != v {
 		t.Errorf("validity: %+v", c.Validity)
 	}
 	if len(c.Thresholds) != 3 || !c.Thresholds[1].AbortOnFail || c.Thresholds[1].DelayAbortEval != 5*time.Second || c.Thresholds[2].Select.Stage != "rush" {

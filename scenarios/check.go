@@ -53,6 +53,7 @@ func (c *Campaign) check() Faults {
 	k.share("validity.late", c.Validity.Late)
 	k.share("validity.orphaned", c.Validity.Orphaned)
 	k.share("validity.cpu", c.Validity.CPU)
+	k.share("validity.withheld", c.Validity.Withheld)
 	if c.Validity.LagP99 <= 0 {
 		k.fault("validity.lag_p99", "", "must be longer than nothing")
 	}

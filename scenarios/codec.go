@@ -42,13 +42,14 @@ type validity struct {
 	LagP99   time.Duration `json:"lag_p99_ns"`
 	CPU      float64       `json:"cpu_ratio"`
 	Clock    time.Duration `json:"clock_ns,omitempty"` // 0 for the default
+	Withheld float64       `json:"withheld_ratio"`
 }
 
 func (c *Campaign) canonical() canonical {
 	form := canonical{
 		Name: c.Name, Seed: c.Seed, Crowd: c.Crowd, Data: c.Data, Factors: c.Factors, Target: c.Target, Limits: c.Limits,
 		Thresholds: slices.Clone(c.rules),
-		Validity:   validity{c.Validity.Late, c.Validity.Orphaned, c.Validity.LagP99, c.Validity.CPU, c.Validity.Clock},
+		Validity:   validity{c.Validity.Late, c.Validity.Orphaned, c.Validity.LagP99, c.Validity.CPU, c.Validity.Clock, c.Validity.Withheld},
 	}
 	if form.Validity.Clock == verdict.DefaultValidity.Clock {
 		form.Validity.Clock = 0
@@ -135,7 +136,7 @@ func decodePlan(data []byte) (*Plan, error) {
 		Name: form.Name, Seed: form.Seed, Crowd: form.Crowd, Data: form.Data, Factors: form.Factors, Target: w.Target, Limits: form.Limits,
 		Validity: verdict.Validity{
 			Late: form.Validity.Late, Orphaned: form.Validity.Orphaned,
-			LagP99: form.Validity.LagP99, CPU: form.Validity.CPU,
+			LagP99: form.Validity.LagP99, CPU: form.Validity.CPU, Withheld: form.Validity.Withheld,
 			Clock: cmp.Or(form.Validity.Clock, verdict.DefaultValidity.Clock),
 		},
 		Audit: w.Audit,

@@ -98,12 +98,13 @@ func (r *reader) campaign(root field) *Campaign {
 	c.Limits = r.limits(top["limits"])
 	c.rules = r.rules(top["thresholds"])
 
-	validity := r.mapping(top["validity"], "late", "orphaned", "lag_p99", "cpu", "clock")
+	validity := r.mapping(top["validity"], "late", "orphaned", "lag_p99", "cpu", "clock", "withheld")
 	r.ratio(validity["late"], &c.Validity.Late)
 	r.ratio(validity["orphaned"], &c.Validity.Orphaned)
 	r.duration(validity["lag_p99"], &c.Validity.LagP99)
 	r.ratio(validity["cpu"], &c.Validity.CPU)
 	r.duration(validity["clock"], &c.Validity.Clock)
+	r.ratio(validity["withheld"], &c.Validity.Withheld)
 	c.Audit = r.audit(top["audit"])
 	return c
 }

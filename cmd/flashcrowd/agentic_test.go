@@ -27,7 +27,7 @@ func TestWhoDrives(t *testing.T) {
 		campaign := filepath.Join(t.TempDir(), "driven.yaml")
 		changed := strings.NewReplacer(asked, "share: "+share, "for: 10s", "for: 3s",
 			// Other tests run beside it: nobody thinks, and all are patient.
-			"think: {median: 7s, p90: 15s}", "", "{pace: 1/20}", "{pace: 1}", "lag_p99: 100ms", "lag_p99: 60s, cpu: 100%", "p(95)<2s", "p(95)<60s").Replace(string(text))
+			"think: {median: 7s, p90: 15s}", "", "{pace: 1/20}", "{pace: 1}", "lag_p99: 100ms", "lag_p99: 60s, cpu: 100%, withheld: 100%", "p(95)<2s", "p(95)<60s").Replace(string(text))
 		if err := os.WriteFile(campaign, []byte(changed), 0o644); err != nil {
 			t.Fatal(err)
 		}

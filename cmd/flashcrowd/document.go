@@ -124,7 +124,7 @@ func (a advice) next() []string {
 	case len(a.args) == 0 || a.run.Stopped == stoppedByUser:
 	case a.verdict.Outcome == verdict.Fail && a.replay() != "":
 		next = append(next, a.replay()+"  # a shopper that failed, each step shown")
-	case a.verdict.Outcome == verdict.Invalid && broke("validity.lag", "validity.cpu", "the generator has"):
+	case a.verdict.Outcome == verdict.Invalid && broke("validity.lag", "validity.cpu", "validity.withheld", "the generator has"):
 		next = append(next, a.command("run", "scale", factorFlag(scale/2))+"  # half the crowd: less for this machine to do")
 	case a.verdict.Outcome == verdict.Pass:
 		next = append(next, a.command("run", "demand", factorFlag(demand*2))+"  # twice the crowd")

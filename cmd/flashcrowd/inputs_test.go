@@ -46,7 +46,7 @@ target:
       take: {order: id}
       rejected: [{path: error, exists: true}]
       ok: [{path: id, exists: true}]
-validity: {lag_p99: 2s, cpu: 100%}
+validity: {lag_p99: 2s, cpu: 100%, withheld: 100%}
 `
 
 // files lays the campaign and what it reads into a folder.

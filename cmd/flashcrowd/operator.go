@@ -155,6 +155,9 @@ func printStatus(w world, s agents.Status) error {
 		return err
 	}
 	for _, m := range s.Members {
+		if what := m.Health.Withheld(); what != "" {
+			fmt.Fprintf(w.Out, "%s: %s\n", m.Name, what)
+		}
 		if m.Fate != "" {
 			fmt.Fprintf(w.Out, "%s: %s\n", m.Name, m.Fate)
 		}

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/flashcrowd/flashcrowd/agents/worker"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/extensions/host"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -48,19 +48,19 @@ func newPreflight(p *scenarios.Plan, workers int) preflight {
 
 // A ground is where a plan would run.
 type ground struct {
-	worker.Machine
+	host.Machine
 	workers, sources int  // at least 1
 	near, builtIn    bool // the target is on this machine; it is our own storefront
 }
 
 // machine is what this one offers. Go has raised the limit of open files as far
 // as it may, for this process and for every worker.
-func machine() worker.Machine {
+func machine() host.Machine {
 	var files unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &files) != nil {
 		files.Cur = 0
 	}
-	return worker.Look(os.DirFS("/"), runtime.NumCPU(), files.Cur)
+	return host.Look(os.DirFS("/"), runtime.NumCPU(), files.Cur)
 }
 
 // nearby says whether a target is on this machine, as far as its URL tells.

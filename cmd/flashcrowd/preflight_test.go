@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/flashcrowd/flashcrowd/agents/worker"
+	"github.com/flashcrowd/flashcrowd/extensions/host"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -13,14 +13,14 @@ import (
 // move, and what fits or is unknown with none.
 func TestPreflightSaysWhatToDo(t *testing.T) {
 	d := scenarios.Demand{Peak: scenarios.Traffic{Arrivals: 500, Requests: 40_000, Shoppers: 50_000, InFlight: 5_000}}
-	large := worker.Machine{Processors: 64, Memory: 64 << 30, Files: 100_000, Ports: 64_512}
+	large := host.Machine{Processors: 64, Memory: 64 << 30, Files: 100_000, Ports: 64_512}
 	for _, c := range []struct {
 		name  string
 		at    func(*ground)
 		wants map[string]string // what does not fit, and a part of what to do
 	}{
 		{"large", func(g *ground) {}, nil},
-		{"unknown", func(g *ground) { g.Machine = worker.Machine{} }, nil},
+		{"unknown", func(g *ground) { g.Machine = host.Machine{} }, nil},
 		{"few files", func(g *ground) { g.Files = 20_000 }, map[string]string{needFiles: "ulimit -n 50065, or share the crowd: --workers 3"}},
 		{"few files, shared", func(g *ground) { g.Files, g.workers = 20_000, 3 }, nil},
 		{"few files, own shop", func(g *ground) { g.Files, g.workers, g.builtIn = 20_000, 3, true }, map[string]string{needShopFiles: "--scale 0.18"}},

@@ -18,6 +18,7 @@ import (
 
 	"github.com/flashcrowd/flashcrowd/agents/membership"
 	"github.com/flashcrowd/flashcrowd/agents/worker"
+	"github.com/flashcrowd/flashcrowd/extensions/host"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -195,7 +196,7 @@ func goodbyes(ctx context.Context, w world) (_ context.Context, retire <-chan st
 
 // capacity is what this machine can carry, in thousandths of a processor.
 func (f *workerFlags) capacity() uint64 {
-	return uint64(worker.Look(os.DirFS("/"), runtime.NumCPU(), 0).Processors * 1000)
+	return uint64(host.Look(os.DirFS("/"), runtime.NumCPU(), 0).Processors * 1000)
 }
 
 // clusterKey is the key from a descriptor or a file.

@@ -98,8 +98,9 @@ func failed(r, prev *results.Run) string {
 func generator(r *results.Run, limits verdict.Validity) string {
 	lag := r.Trend(results.ScheduleLag, results.Tags{})
 	cpu, gone := 0.0, 0
+	throttled, stalled := 0.0, 0.0
 	for _, w := range r.Workers {
-		cpu = max(cpu, w.CPU)
+		cpu, throttled, stalled = max(cpu, w.CPU), max(throttled, w.Throttled), max(stalled, w.Stalled)
 		if w.Fate != "" {
 			gone++
 		}
@@ -114,6 +115,10 @@ func generator(r *results.Run, limits verdict.Validity) string {
 	switch {
 	case gone > 0:
 		state = fmt.Sprintf("LOST %d of %d workers", gone, len(r.Workers))
+	case throttled > limits.Withheld:
+		state = "THROTTLED"
+	case stalled > limits.Withheld:
+		state = "SHORT OF MEMORY"
 	case cpu > limits.CPU:
 		state = "SATURATED"
 	case lag.Count() == 0:

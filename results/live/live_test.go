@@ -83,6 +83,17 @@ func TestLine(t *testing.T) {
 	noon := w.second(t, 50*time.Second, 1600, 160, 30*time.Millisecond, 0.5)
 	say("late", noon, at(second, 50*time.Second))
 	say("saturated", w.second(t, 51*time.Second, 1600, 0, 30*time.Millisecond, 0.99), noon)
+	for _, what := range []struct {
+		name  string
+		alter func(*results.Worker)
+	}{
+		{"throttled", func(w *results.Worker) { w.Throttled = 0.3 }},
+		{"short of memory", func(w *results.Worker) { w.Stalled = 0.3 }},
+	} {
+		starved := w.m.Run()
+		what.alter(&starved.Workers[0])
+		say(what.name, starved, noon)
+	}
 	w.m.Worker("w1", results.WorkerNote{Name: "worker-1", Fate: "killed"})
 	say("lost", w.m.Run(), noon)
 	say("after the end", at(w.m.Run(), 93*time.Second), noon)

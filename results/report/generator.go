@@ -61,6 +61,9 @@ func (p *page) workers(r *results.Run) {
 	}
 	p.table(1, rows, 7)
 	for _, w := range r.Workers {
+		if what := w.Withheld(); what != "" {
+			p.line("  %s: %s, in its worst second", w.Name, what)
+		}
 		if utf8.RuneCountInString(w.Fate) > fateWidth {
 			p.line("  %s", strings.Join(wrap(w.Name+": "+w.Fate, p.width-2), "\n    "))
 		}

@@ -27,7 +27,7 @@ func JSON(w io.Writer, d Document) error {
 		Metrics: map[string]metric{},
 		Stages:  []stage{}, Workers: some(r.Workers), Seconds: some(r.Seconds), Examples: some(r.Examples),
 		Warnings: some(r.Warnings), Files: some(d.Files), Changes: []change{}, Next: some(d.Next),
-		Refused: some(r.Refused), Apart: r.Apart,
+		Refused: some(r.Refused), Apart: r.Apart, Story: r.Story(),
 	}
 	if !r.Started.IsZero() {
 		doc.Started = &r.Started
@@ -68,6 +68,7 @@ type document struct {
 	Shoppers        shoppers          `json:"shoppers"`
 	Orders          orders            `json:"orders"`
 	Stages          []stage           `json:"stages"`
+	Story           *results.Story    `json:"story"`
 	Metrics         map[string]metric `json:"metrics"`
 	Workers         []results.Worker  `json:"workers"`
 	Changes         []change          `json:"changes"`

@@ -206,15 +206,25 @@ func documents(t *testing.T) map[string]report.Document {
 	fleet.Run = fleetRun(t)
 	fleet.Verdict = verdict.Judge(fleet.Run, nil, verdict.Rules{Validity: verdict.DefaultValidity})
 	fleet.Audit, fleet.Again = nil, "flashcrowd coordinator fleet.yaml --workers=3"
+	collapse := document(t, day{shoppers: 5000}, thresholds...)
+	for i := range collapse.Run.Seconds {
+		if s := &collapse.Run.Seconds[i]; s.At >= 43 {
+			s.Orders = min(s.Orders, 2)
+		}
+	}
+	c = collapse.Audit.Checks
+	c[0].State, c[0].Count, c[0].Examples = results.StateBroken, 37, []string{"key key-17: 2 booked"}
+	collapse.Verdict = verdict.Judge(collapse.Run, collapse.Audit, verdict.Rules{Validity: verdict.DefaultValidity})
 	return map[string]report.Document{
-		"fleet":   fleet,
-		"pass":    document(t, day{shoppers: 5000}, thresholds...),
-		"fail":    document(t, day{shoppers: 5000, bad: results.RateLimited, badShare: 0.05, slow: 900 * time.Millisecond}, thresholds...),
-		"invalid": document(t, day{shoppers: 5000, dead: true}, thresholds...),
-		"refused": document(t, day{shoppers: 100, bad: results.ConnectionFailed, badShare: 1}, "order_success: rate>0.99"),
-		"double":  double,
-		"nobody":  document(t, day{shoppers: 300, nowhere: true}, thresholds...),
-		"empty":   document(t, day{shoppers: 300, neverTold: true}, thresholds...),
+		"collapse": collapse,
+		"fleet":    fleet,
+		"pass":     document(t, day{shoppers: 5000}, thresholds...),
+		"fail":     document(t, day{shoppers: 5000, bad: results.RateLimited, badShare: 0.05, slow: 900 * time.Millisecond}, thresholds...),
+		"invalid":  document(t, day{shoppers: 5000, dead: true}, thresholds...),
+		"refused":  document(t, day{shoppers: 100, bad: results.ConnectionFailed, badShare: 1}, "order_success: rate>0.99"),
+		"double":   double,
+		"nobody":   document(t, day{shoppers: 300, nowhere: true}, thresholds...),
+		"empty":    document(t, day{shoppers: 300, neverTold: true}, thresholds...),
 	}
 }
 

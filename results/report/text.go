@@ -22,6 +22,7 @@ func Text(w io.Writer, d Document) error {
 	p.warnings(d)
 	p.replayed(d.Run)
 	p.chart(d.Run)
+	p.story(d)
 	p.stages(d.Run)
 	p.funnel(d.Run)
 	p.books(d)

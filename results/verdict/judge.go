@@ -155,6 +155,12 @@ func (j judge) generator() []Reason {
 		return reasons
 	}
 	reasons = append(reasons, j.clocks())
+	for _, w := range j.Workers {
+		if max(w.Throttled, w.Stalled) > limits.Withheld {
+			reasons = append(reasons, Reason{Rule: fmt.Sprintf("validity.withheld: at most %s", results.HumanShare(limits.Withheld)),
+				Kind: KindValidity, Measured: w.Name + " was " + w.Withheld() + ", in its worst second"})
+		}
+	}
 	busiest := slices.MaxFunc(j.Workers, func(a, b results.Worker) int { return cmp.Compare(a.CPU, b.CPU) })
 	return append(reasons, Reason{Rule: fmt.Sprintf("validity.cpu: at most %s", results.HumanShare(limits.CPU)), Kind: KindValidity,
 		Measured: fmt.Sprintf("%s took %s of its processors", busiest.Name, results.HumanShare(busiest.CPU)),

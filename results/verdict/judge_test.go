@@ -168,6 +168,11 @@ func TestJudge(t *testing.T) {
 		{"stood still", func(r *results.Run) {
 			r.Workers[0].Upsets = []results.Upset{{Kind: results.Frozen, At: 3 * time.Second, Size: 2 * time.Second}}
 		}, nil, nil, Pass, ""},
+		{"throttled", func(r *results.Run) { r.Workers[0].Throttled = 0.06 }, []Threshold{slow}, nil, Invalid,
+			"validity.withheld: at most 5 % | worker-1 was throttled 6 % of the time"},
+		{"short of memory", func(r *results.Run) { r.Workers[0].Stalled = 0.2 }, nil, nil, Invalid,
+			"validity.withheld: at most 5 % | worker-1 was waiting for memory 20 % of the time"},
+		{"hardly throttled", func(r *results.Run) { r.Workers[0].Throttled, r.Workers[0].Stalled = 0.05, 0.05 }, nil, nil, Pass, ""},
 		{"nothing launched", func(r *results.Run) { *r = results.Run{} }, nil, nil, Invalid, "something was measured | 0 shoppers launched, 0 requests"},
 		{"no requests", func(r *results.Run) { r.Series = nil }, nil, nil, Invalid, "something was measured | 100 shoppers launched, 0 requests"},
 		{"stopped by a threshold", func(r *results.Run) { skipped(50)(r); r.Stopped = slow.StopReason() }, []Threshold{slow}, clean, Fail,
@@ -178,7 +183,7 @@ func TestJudge(t *testing.T) {
 	} {
 		r := crowd(t, 100, nil)
 		c.change(r)
-		v := Judge(r, c.audit, Rules{Thresholds: c.thresholds, Validity: Validity{Late: 0.01, Orphaned: 0.02, LagP99: 10 * ms, CPU: 0.95, Clock: time.Second}})
+		v := Judge(r, c.audit, Rules{Thresholds: c.thresholds, Validity: Validity{Late: 0.01, Orphaned: 0.02, LagP99: 10 * ms, CPU: 0.95, Clock: time.Second, Withheld: 0.05}})
 		first := v.Reasons[0].Rule + " | " + v.Reasons[0].Measured
 		if v.Outcome != c.want || !strings.HasPrefix(first, c.first) {
 			t.Errorf("%s: %s because %s\nwant %s because %s", c.name, v.Outcome, first, c.want, c.first)

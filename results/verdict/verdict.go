@@ -28,10 +28,11 @@ type Validity struct {
 	LagP99   time.Duration // 99th percentile of the schedule lag
 	CPU      float64       // highest share of its processors that a worker's child took
 	Clock    time.Duration // how far a worker's clock was from the coordinator's, or was set in mid-run
+	Withheld float64       // highest share of a second in which its machine throttled it or had it wait for memory
 }
 
 // DefaultValidity is used for what a campaign does not set.
-var DefaultValidity = Validity{Late: 0.005, Orphaned: 0.001, LagP99: 10 * time.Millisecond, CPU: 0.95, Clock: time.Second}
+var DefaultValidity = Validity{Late: 0.005, Orphaned: 0.001, LagP99: 10 * time.Millisecond, CPU: 0.95, Clock: time.Second, Withheld: 0.05}
 
 // An Outcome is what a run came to.
 type Outcome string

@@ -8,7 +8,6 @@ import (
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/mcp"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
-	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -23,12 +22,7 @@ func (t *Tools) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenario
 	if a.Content == nil {
 		return a.Result
 	}
-	r := classify(ucp{}, step, 200, a.Content)
-	if a.Failed && r.Outcome == results.OK {
-		r = scenarios.Result{Outcome: results.Unclassified, Why: "isError, around a checkout that is well"}
-	}
-	r.End, r.Status, r.RetryAfter = a.Result.End, a.Result.Status, a.Result.RetryAfter
-	return r
+	return a.As(classify(ucp{}, step, 200, a.Content), "a checkout that is well")
 }
 
 // Leave implements crowd.Leaver.

@@ -8,7 +8,6 @@ import (
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/mcp"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
-	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -32,12 +31,7 @@ func (t *Tool) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios
 	if a.Content == nil {
 		return a.Result
 	}
-	r := classify(200, a.Content)
-	if a.Failed && r.Outcome == results.OK {
-		r = scenarios.Result{Outcome: results.Unclassified, Why: "isError, around a coupon"}
-	}
-	r.End, r.Status, r.RetryAfter = a.Result.End, a.Result.Status, a.Result.RetryAfter
-	return r
+	return a.As(classify(200, a.Content), "a coupon")
 }
 
 // Leave implements crowd.Leaver.

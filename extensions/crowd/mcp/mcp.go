@@ -20,6 +20,7 @@ import (
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -48,6 +49,17 @@ type Answer struct {
 	// Result has what is known apart from the content: times, a pause that was
 	// asked for, and, without content, the outcome and why.
 	Result scenarios.Result
+}
+
+// As returns the result of a call whose content means r: what the tool calls an
+// error is none that is well, and times are the call's own. What names what the
+// content is of.
+func (a Answer) As(r scenarios.Result, what string) scenarios.Result {
+	if a.Failed && r.Outcome == results.OK {
+		r = scenarios.Result{Outcome: results.Unclassified, Why: "isError, around " + what}
+	}
+	r.End, r.Status, r.RetryAfter = a.Result.End, a.Result.Status, a.Result.RetryAfter
+	return r
 }
 
 // maxBody is how much of an answer is read.

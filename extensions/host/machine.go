@@ -1,4 +1,8 @@
-package worker
+// Package host knows the machine that a generator runs on: what of it the
+// generator may use, which is a control group's part where it is in one, and what
+// the system has withheld from it. It reads Linux's files; elsewhere it knows
+// nothing.
+package host
 
 import (
 	"io/fs"
