@@ -16,7 +16,7 @@ const module = "github.com/flashcrowd/flashcrowd"
 var mayImport = map[string][]string{
 	".":              {"extensions"},
 	"cmd/flashcrowd": {"..."},
-	"cmd/bench":      {"agents", "agents/membership", "results"},
+	"cmd/bench":      {"agents", "agents/membership", "scenarios", "results", "results/audit", "results/store"},
 
 	"agents":             {"scenarios", "results"},
 	"agents/membership":  {},
