@@ -288,6 +288,10 @@ func TestBroken(t *testing.T) {
 			"redeemed-books ×1: coupon coupon-3: on order order-3, and not marked as redeemed"},
 		{"redeemed on another order", func(d *day) { d.coupons[3].Order = "order-4" },
 			"redeemed-books ×1: coupon coupon-3: on order order-3, marked as redeemed on order-4"},
+		{"redeemed by another, on an order that has a coupon of its own", func(d *day) {
+			d.coupons[3].Order, d.coupons[3].RedeemedBy = "order-4", "user-4"
+		}, "redeemed-owner ×1: coupon coupon-3 of user-3: marked as redeemed by user-4 on order \"order-4\"\n" +
+			"redeemed-books ×1: coupon coupon-3: on order order-3, marked as redeemed on order-4"},
 		{"redeemed and never issued", func(d *day) {
 			d.orders = append(d.orders, audit.Order{ID: "x", Key: "key-o-23", User: "user-23", Coupon: "made up", Subtotal: 2, Discount: 1, Amount: 1})
 		}, "order-stray ?1: order x: the answer to its key key-o-23 was lost\nredeemed-books ×1: coupon made up: on order x, and was never issued"},

@@ -226,6 +226,11 @@ func (l *look) closeCoupon(id token, f *couponFile) {
 	if f.sales == 0 && !f.spent {
 		return
 	}
+	if f.spent && f.redeemedBy != none && !f.named { // no sale was held against what the row says
+		if l.found.held(redeemedOwner, 1); f.redeemedBy != f.user {
+			l.found.broken(redeemedOwner, 1, "coupon %s of %s: marked as redeemed by %s on order %q", id, f.user, f.redeemedBy, f.order)
+		}
+	}
 	l.found.held(redeemedBooks, 1)
 	switch {
 	case f.rows == 0:
