@@ -5,9 +5,8 @@
 #     bash ci/fuzz.sh [LONG [SHORT]]      as go test -fuzztime, 60s and LONG by default
 #
 # LONG is for what reads a stranger's bytes: everything under extensions/crowd
-# (the stream reader, the answers, the templates), the campaign loader, and the
-# readers of books. SHORT is for the others. A new target has its time by where
-# it is.
+# (the stream reader, the answers, the templates) and the campaign loader. SHORT
+# is for the others. A new target has its time by where it is.
 #
 # A failing input is kept under the package's testdata/fuzz, where plain go test
 # finds it again: commit it with the fix. Inputs that reach code which no seed
@@ -20,7 +19,7 @@ export LONG=${1:-60s} SHORT=${2:-${1:-60s}}
 fuzz() {
 	local dir target=${1#*:} time=$SHORT out code=0
 	dir=$(dirname "$1")
-	case "$dir:$target" in extensions/crowd* | results/sources:* | scenarios:FuzzParse) time=$LONG ;; esac
+	case "$dir:$target" in extensions/crowd* | scenarios:FuzzParse) time=$LONG ;; esac
 	out=$(go test "./$dir" -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 20x -parallel 1 2>&1 </dev/null) || code=1
 	# go test -fuzz now and then takes the end of its own time for a failure: then
 	# this one line is all that it has to say, and no input.
