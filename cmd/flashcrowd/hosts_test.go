@@ -232,6 +232,7 @@ func TestFleetOnHosts(t *testing.T) { // no other test beside it: it is about ti
 			f := newHostFleet(t, string(rune('a'+i)), test.workers, test.after)
 			stalled := control(t)
 			f.leader.until("6 s of ")
+			struck := time.Now()
 			test.trouble(f)
 			f.leader.want(test.code)
 			o := f.leader.reportIn(f.runs)
@@ -265,6 +266,14 @@ func TestFleetOnHosts(t *testing.T) { // no other test beside it: it is about ti
 			for _, c := range o.Changes {
 				kinds[c.Kind]++
 				c.check(t)
+				if c.To == nil || c.Kind != "lost" {
+					continue
+				}
+				gap := o.Started.Add(*c.To).Sub(struck)
+				t.Logf("its slots were carried again %v after the trouble", gap)
+				if strings.Contains(c.Why, "child") && gap > time.Second {
+					t.Errorf("a child's death cost %v, want at most a second", gap)
+				}
 			}
 			if !maps.Equal(kinds, test.changes) {
 				t.Errorf("%+v, want %v", o.Changes, test.changes)

@@ -198,6 +198,7 @@ type outcome struct {
 		ByStep  map[string]map[string]any `json:"by_step"`
 	} `json:"metrics"`
 	Changes []fleetChange `json:"changes"`
+	Started time.Time     `json:"started"` // plan time 0
 	Seconds []struct {
 		At       int    `json:"at_s"`
 		Launched uint64 `json:"launched_count"`
