@@ -106,3 +106,10 @@ func TestPace(t *testing.T) {
 		}
 	}
 }
+
+// flowing counts the streams that have entered and not left.
+func (e *engine) flowing() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.streams
+}

@@ -236,14 +236,14 @@ func TestQueue(t *testing.T) {
 			t.Errorf("a client that left: %v", err)
 		}
 		synctest.Wait()
-		if d.engine.streams != 1 || d.queued.Load() != 0 {
-			t.Errorf("%d streams and %d waiting; the one that waited should flow", d.engine.streams, d.queued.Load())
+		if d.engine.flowing() != 1 || d.queued.Load() != 0 {
+			t.Errorf("%d streams and %d waiting; the one that waited should flow", d.engine.flowing(), d.queued.Load())
 		}
 		if err := <-third; err != nil {
 			t.Error(err)
 		}
-		if d.engine.streams != 0 || len(d.slots) != 0 {
-			t.Errorf("%d streams, %d slots taken at the end", d.engine.streams, len(d.slots))
+		if d.engine.flowing() != 0 || len(d.slots) != 0 {
+			t.Errorf("%d streams, %d slots taken at the end", d.engine.flowing(), len(d.slots))
 		}
 	})
 }

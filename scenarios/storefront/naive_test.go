@@ -68,8 +68,8 @@ func TestNaiveGoesOn(t *testing.T) {
 			ended <- err
 		}()
 		synctest.Wait()
-		if c.engine.streams != 1 {
-			t.Errorf("%d streams flow to who has left", c.engine.streams)
+		if n := c.engine.flowing(); n != 1 {
+			t.Errorf("%d streams flow to who has left", n)
 		}
 		<-ended
 		for _, character := range "没有实体的手" {
