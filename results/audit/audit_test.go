@@ -69,8 +69,7 @@ func quiet() *day {
 	return d
 }
 
-func (d *day) coupon(i int) *audit.Coupon { return &d.coupons[i] }
-func (d *day) order(i int) *audit.Order   { return &d.orders[i] }
+func (d *day) order(i int) *audit.Order { return &d.orders[i] }
 
 // bare takes the coupon off an order, on both sides of the books and in the
 // ledger, and gives it back.
