@@ -21,6 +21,7 @@ import (
 // leader is a coordinator in a process of its own.
 type leader struct {
 	join, keyFile string
+	version       string // of the program: it lets no others in
 	cmd           *exec.Cmd
 	heap          atomic.Int64 // bytes that were live after the last collection
 	mu            sync.Mutex
@@ -37,7 +38,12 @@ func (b *bench) lead(ctx context.Context, campaign, target string, workers int) 
 	if err != nil {
 		return nil, err
 	}
-	l := &leader{keyFile: key}
+	said, err := exec.CommandContext(ctx, b.program, "version").Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s version: %w", b.program, err)
+	}
+	version, _, _ := strings.Cut(strings.TrimPrefix(string(said), "flashcrowd "), " (k6 ")
+	l := &leader{keyFile: key, version: version}
 	l.cmd = exec.CommandContext(ctx, b.program, "coordinator", file, "--target", target, "--workers", strconv.Itoa(workers),
 		"--bind", "127.0.0.1:0", "--key", key, "--runs", filepath.Join(b.dir, "runs"), "--wait", "10m")
 	l.cmd.Env = append(os.Environ(), "GODEBUG=gctrace=1") // tells what is live, at no cost

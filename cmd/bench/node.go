@@ -20,7 +20,7 @@ import (
 
 // node is one simulated worker.
 type node struct {
-	id      string
+	id, is  string // is: its version
 	base    string
 	http    *http.Client
 	day     []results.Snapshot // the seconds that it has, over and over
@@ -59,7 +59,7 @@ func gather(ctx context.Context, l *leader, n int) ([]*node, error) {
 	err = together(n, func(i int) (err error) {
 		places <- struct{}{}
 		defer func() { <-places }()
-		nodes[i], err = join(ctx, l.join, key, fmt.Sprint("worker-", i+1))
+		nodes[i], err = join(ctx, l, key, fmt.Sprint("worker-", i+1))
 		if err == nil {
 			nodes[i].day = day
 		}
@@ -87,14 +87,14 @@ func gather(ctx context.Context, l *leader, n int) ([]*node, error) {
 }
 
 // join lets a worker into the fleet, as far as a coordinator that knows it.
-func join(ctx context.Context, seed string, key []byte, name string) (*node, error) {
+func join(ctx context.Context, l *leader, key []byte, name string) (*node, error) {
 	id, err := membership.NewIdentity()
 	if err != nil {
 		return nil, err
 	}
 	fleet, err := membership.Join(ctx, membership.Config{
 		Identity: id, Protocol: agents.Protocol, Role: membership.Worker, Name: name, Bind: "127.0.0.1:0",
-		Seeds: []string{seed}, Key: key,
+		Seeds: []string{l.join}, Key: key,
 	})
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func join(ctx context.Context, seed string, key []byte, name string) (*node, err
 			return nil, fmt.Errorf("%s sees no coordinator", name)
 		}
 	}
-	w := &node{id: id.ID, base: "https://" + c.API, http: &http.Client{
+	w := &node{id: id.ID, is: l.version, base: "https://" + c.API, http: &http.Client{
 		Transport: &http.Transport{TLSClientConfig: id.ClientTLS(c.ID), MaxConnsPerHost: 1},
 		Timeout:   agents.LeaseLength,
 	}}
@@ -130,6 +130,7 @@ func (w *node) do(ctx context.Context, method, path string, body []byte) ([]byte
 	if err != nil {
 		return nil, err
 	}
+	req.Header.Set(agents.VersionHeader, w.is)
 	resp, err := w.http.Do(req)
 	if err != nil {
 		return nil, err
