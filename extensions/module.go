@@ -122,12 +122,16 @@ func (i *instance) crowd(value sobek.Value) error {
 // engine builds the engine for a setup; its facts leave through k6's samples.
 // It is ended when the campaign's files can't be read any more.
 func (i *instance) engine(setup link.Setup, alone bool, end func(error)) (*crowd.Engine, error) {
+	plan, err := read(setup, end)
+	if err != nil {
+		return nil, err
+	}
 	if !alone {
-		if err := given(setup); err != nil {
+		if err := given(plan, setup.Env); err != nil {
 			return nil, err
 		}
 	}
-	config, err := equip(setup, end)
+	config, err := Outfit(plan, terms(setup))
 	if err != nil {
 		return nil, err
 	}
@@ -150,13 +154,9 @@ func (i *instance) engine(setup link.Setup, alone bool, end func(error)) (*crowd
 
 // given says which variable a plan asks for that the worker's user did not name:
 // whoever holds the cluster key could send one that reads them all.
-func given(setup link.Setup) error {
-	plan, err := scenarios.DecodePlan(setup.Plan)
-	if err != nil {
-		return fmt.Errorf("read the plan: %w", err)
-	}
+func given(plan *scenarios.Plan, env map[string]string) error {
 	for _, name := range plan.Secrets() {
-		if _, ok := setup.Env[name]; !ok {
+		if _, ok := env[name]; !ok {
 			return fmt.Errorf("the plan asks for ${%s}, which is not on this worker's --env list, or not set\nhint: export %[1]s=… and --env %[1]s on the worker, if that is meant", name)
 		}
 	}
@@ -171,17 +171,19 @@ func (i *instance) samples() func(results.Fact) {
 	return func(f results.Fact) { state.Samples <- &parcel{fact: f, samples: c.samples(f, time.Now())} }
 }
 
-// equip reads a setup's plan and equips an engine for it, but for where its
-// facts go. What goes wrong with the campaign's files later is told to end.
-func equip(setup link.Setup, end func(error)) (crowd.Config, error) {
+// read reads a setup's plan and the campaign's files with it. What goes wrong
+// with these later is told to end.
+func read(setup link.Setup, end func(error)) (*scenarios.Plan, error) {
 	plan, err := scenarios.DecodePlan(setup.Plan)
 	if err != nil {
-		return crowd.Config{}, fmt.Errorf("read the plan: %w", err)
+		return nil, fmt.Errorf("read the plan: %w", err)
 	}
-	if err := plan.Attach(setup.Data, end); err != nil {
-		return crowd.Config{}, err
-	}
-	return Outfit(plan, Terms{Run: setup.Run, Env: setup.Env, Allow: setup.Allow})
+	return plan, plan.Attach(setup.Data, end)
+}
+
+// terms are those of a setup.
+func terms(setup link.Setup) Terms {
+	return Terms{Run: setup.Run, Env: setup.Env, Allow: setup.Allow}
 }
 
 // alone makes the setup that a worker would send of a script's options.

@@ -41,8 +41,12 @@ func (s *stands) take(o options) (*stand, error) {
 		}
 		s.known[key] = found
 		setup, _, err := o.alone(shopperName)
+		var plan *scenarios.Plan
 		if err == nil {
-			found.config, err = equip(setup, found.fail)
+			plan, err = read(setup, found.fail)
+		}
+		if err == nil {
+			found.config, err = Outfit(plan, terms(setup))
 		}
 		if err != nil {
 			found.fail(err)

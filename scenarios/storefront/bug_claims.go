@@ -292,26 +292,13 @@ func (s *site) counting(limit string, free func(context.Context, tally, claim) (
 
 // issue issues a coupon in the tables as blind has them seen.
 func (j *journal) issue(ctx context.Context, c claim, blind func(t *tables, do func() error) error) (int64, error) {
-	type result struct {
-		number int64
-		no     refusal
-	}
-	got := make(chan result, 1)
-	err := j.write(ctx, func(t *tables) error {
-		return blind(t, func() error {
-			number, no, err := t.claim(c)
-			keepLast(got, result{number, no})
+	return j.claim(ctx, func(t *tables) (number int64, no refusal, err error) {
+		err = blind(t, func() (err error) {
+			number, no, err = t.claim(c)
 			return err
 		})
+		return number, no, err
 	})
-	if err != nil {
-		return 0, err
-	}
-	if r := <-got; r.no != "" {
-		return 0, r.no
-	} else {
-		return r.number, nil
-	}
 }
 
 // without has do see no limit: a number of that name in every row of a table.

@@ -53,7 +53,7 @@ var orderBugs = []Bug{
 		"orders are created first and paid afterwards; whoever misses the failure ships them (github.com/woocommerce/woocommerce/issues/14541)",
 		func(s *site) {
 			s.look(func(l ledger, _ *tables, w *write) ledger {
-				if w.deed == complete && w.payment.fails && w.payment.wait == 0 {
+				if w.declined() {
 					return standingOrder{l, w}
 				}
 				return l
@@ -100,7 +100,7 @@ var orderBugs = []Bug{
 		"a declined card used up the coupon (github.com/awesomemotive/easy-digital-downloads/issues/3859, github.com/woocommerce/woocommerce/issues/27673)",
 		func(s *site) {
 			s.look(func(l ledger, _ *tables, w *write) ledger {
-				if w.deed == complete && w.payment.fails && w.payment.wait == 0 {
+				if w.declined() {
 					return eager{l, w}
 				}
 				return l
@@ -114,6 +114,11 @@ var orderBugs = []Bug{
 		"coupons count as used though the order was cancelled (github.com/Adyen/adyen-magento2/issues/1089, github.com/magento/magento2/issues/19545)",
 		func(s *site) { s.look(func(l ledger, _ *tables, _ *write) ledger { return forgetful{l} }) },
 	},
+}
+
+// declined says that this completes a checkout whose payment fails at once.
+func (w *write) declined() bool {
+	return w.deed == complete && w.payment.fails && w.payment.wait == 0
 }
 
 // flushEvery is how long an early journal puts off a commit.

@@ -114,19 +114,10 @@ func (c *campaign) check(ctx context.Context, cl claim) (refusal, error) {
 		SELECT EXISTS (SELECT 1 FROM pauses WHERE stock = ?1 AND until IS NULL), ?2 >= valid_until, issued >= coupons,
 			(SELECT count(*) FROM coupons WHERE user = ?3 AND stock = ?1) >= per_user
 		FROM stocks WHERE id = ?1`, cl.stock, time.Now().UnixNano(), cl.user).Scan(&resting, &over, &out, &full)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case resting:
-		return paused, nil
-	case over:
-		return ended, nil
-	case out:
-		return soldOut, nil
-	case full:
-		return overLimit, nil
 	}
-	return "", nil
+	return reasonOf(resting, over, out, full), nil
 }
 
 // A clerk completes whatever it is told to complete, as often as it is told.

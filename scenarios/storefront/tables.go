@@ -172,17 +172,25 @@ func (t *tables) known(c claim) (number int64, no refusal, err error) {
 func (t *tables) closed(stock string, now int64) (refusal, error) {
 	var resting, over, out bool
 	err := t.whyNot.QueryRow(stock, now).Scan(&resting, &over, &out)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case resting:
-		return paused, nil
-	case over:
-		return ended, nil
-	case out:
-		return soldOut, nil
 	}
-	return "", nil
+	return reasonOf(resting, over, out, false), nil
+}
+
+// reasonOf is the reason that a claim is told, of those that there are.
+func reasonOf(resting, over, out, full bool) refusal {
+	switch {
+	case resting:
+		return paused
+	case over:
+		return ended
+	case out:
+		return soldOut
+	case full:
+		return overLimit
+	}
+	return ""
 }
 
 // setPaused stops issuing a stock, or resumes it.
