@@ -123,13 +123,15 @@ func (b *bench) k6(ctx context.Context, target, by string) (float64, time.Durati
 	}
 	c := pinned(ctx, b.client, b.program, "k6", "run", "--quiet", "--no-usage-report",
 		"-e", "BY="+by, "-e", "TARGET="+target, "-e", "VUS="+strconv.Itoa(k6VUs), "-e", "FOR="+closedFor.String(), script)
+	var said bytes.Buffer
+	c.Stderr = &said
 	out, err := c.Output()
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, fmt.Errorf("%w: %.500s", err, said.String())
 	}
 	orders, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
 	if err == nil && orders == 0 {
-		err = fmt.Errorf("no order")
+		err = fmt.Errorf("no order: %.500s", said.String())
 	}
 	return orders, cost(c), err
 }

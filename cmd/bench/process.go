@@ -21,9 +21,10 @@ func pinned(ctx context.Context, core, program string, args ...string) *exec.Cmd
 	return c
 }
 
-// storefront starts the null storefront and returns its URL.
+// storefront starts the null storefront, with more coupons than any round can
+// claim, and returns its URL.
 func (b *bench) storefront(ctx context.Context, flushes int) (url string, stop func(), err error) {
-	c := pinned(ctx, b.server, b.program, "storefront", "--design", "null", "--listen", "127.0.0.1:0", "--flushes", strconv.Itoa(flushes))
+	c := pinned(ctx, b.server, b.program, "storefront", "--design", "null", "--listen", "127.0.0.1:0", "--flushes", strconv.Itoa(flushes), "--stock", "1000000000")
 	c.Env = append(os.Environ(), "GOGC=400")
 	return serve(c)
 }
