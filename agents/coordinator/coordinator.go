@@ -98,12 +98,13 @@ const sayEvery = 10 * time.Second
 // A Coordinator leads one run.
 type Coordinator struct {
 	Config
-	identity membership.Identity
-	brief    []byte
-	done     chan struct{} // closed when the run is over
-	clock    func() time.Duration
-	tally    membership.Tally
-	disk     chan struct{} // full while exchanges are stored
+	identity  membership.Identity
+	brief     []byte
+	done      chan struct{} // closed when the run is over
+	clock     func() time.Duration
+	tally     membership.Tally
+	disk      chan struct{} // full while exchanges are stored
+	committed time.Time     // when they were last; whoever fills disk has it
 
 	mu      sync.Mutex // of everything below
 	machine *Machine

@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/agents"
@@ -488,6 +490,44 @@ func TestGroupCommit(t *testing.T) {
 			t.Errorf("stored in batches of %v, want %v", books.batches, batches)
 		}
 	}
+}
+
+// An exchange that comes alone does not wait; those that come just after it wait
+// for one transaction together.
+func TestCommitsAreSpaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		books := &shelf{}
+		c, err := New(Config{Plan: testPlan(t, "10s"), Store: books, Notes: books, Workers: 3, Key: make([]byte, membership.KeySize)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		stored := map[string]time.Duration{}
+		var mu sync.Mutex
+		put := func(id string) {
+			snapshot := results.Encode(results.NewRecorder(id).Cut(1, 0, results.Health{}))
+			if _, err := c.Exchange(t.Context(), Peer{ID: id}, agents.Exchange{Seq: 1, Name: id, Snapshot: snapshot}); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			stored[id] = time.Since(start)
+		}
+		put("w0")
+		time.Sleep(between / 2)
+		var all sync.WaitGroup
+		all.Go(func() { put("w1") })
+		all.Go(func() { put("w2") })
+		all.Wait()
+		time.Sleep(2 * between)
+		put("w3")
+		if want := map[string]time.Duration{"w0": 0, "w1": between, "w2": between, "w3": 3 * between}; !maps.Equal(stored, want) {
+			t.Errorf("stored at %v, want %v", stored, want)
+		}
+		if want := []int{1, 2, 1}; !slices.Equal(books.batches, want) {
+			t.Errorf("stored in batches of %v, want %v", books.batches, want)
+		}
+	})
 }
 
 func TestLostWorkerIsAccountedFor(t *testing.T) {

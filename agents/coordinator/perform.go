@@ -95,11 +95,18 @@ func (c *Coordinator) conclude(e Event, p *parcel) {
 	}
 }
 
+// between is the least time from one transaction to the next. An exchange that
+// comes alone is stored at once; of many, those that come within it share one:
+// a transaction costs more than what is in it, and a worker, who asks once a
+// second, does not feel the wait.
+const between = 10 * time.Millisecond
+
 // await returns when p is on disk, or can't be. Whoever gets the disk stores all
 // that wait by then: the more exchanges there are, the less each of them costs.
 func (c *Coordinator) await(p *parcel) {
 	select {
 	case c.disk <- struct{}{}:
+		time.Sleep(between - time.Since(c.committed))
 		c.commit() // of nothing, if somebody has just stored p
 		<-c.disk
 		<-p.settled
@@ -122,6 +129,7 @@ func (c *Coordinator) commit() {
 	for i, p := range queue {
 		all[i] = p.delivery
 	}
+	c.committed = time.Now()
 	err := c.Store.Commit(all...)
 	for i, p := range queue {
 		if p.err = err; err != nil && len(all) > 1 {

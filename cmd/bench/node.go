@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -70,14 +71,10 @@ func gather(ctx context.Context, l *leader, n int) ([]*node, error) {
 	}
 	// Who is there exchanges each second, and the last brings the start.
 	for late := time.Now().Add(time.Minute); ; {
-		started := true
-		for _, w := range nodes {
-			if err := w.exchange(ctx, 0); err != nil {
-				return nil, err
-			}
-			started = started && w.started
+		if err := together(n, func(i int) error { return nodes[i].exchange(ctx, 0) }); err != nil {
+			return nil, err
 		}
-		if started {
+		if !slices.ContainsFunc(nodes, func(w *node) bool { return !w.started }) {
 			return nodes, nil
 		}
 		if time.Now().After(late) {

@@ -158,6 +158,9 @@ func resumeFleet(ctx context.Context, w world, f coordinatorFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, kept.Close()) }()
+	if began := kept.Header().Version; began != version() {
+		return usage(fmt.Errorf("run %s was begun by flashcrowd %s, this is %s, and its workers would be turned away\nhint: resume it with the one that began it", kept.Header().About.ID, began, version()))
+	}
 	plan, err := scenarios.DecodePlan(kept.Header().Plan)
 	if err != nil {
 		return fmt.Errorf("read the plan of %s: %w", path, err)
