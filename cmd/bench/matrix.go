@@ -30,13 +30,14 @@ type circumstances struct {
 	shop []string // flags of the storefront, as name=value
 	run  []string // flags of the run
 	kill string   // in mid-run, with SIGKILL: worker or storefront, which is started again
+	taps bool     // everybody orders and pays twice with the same key
 	long bool     // it lasts, so that a moment counted from the opening of the shop is in the middle
 }
 
 // needs are the circumstances of bugs that do not show by themselves.
 var needs = map[string]circumstances{
 	"ack-before-commit":      {kill: "storefront"},
-	"keys-in-memory":         {kill: "storefront", run: []string{"--pace", "1/4"}},
+	"keys-in-memory":         {kill: "storefront", run: []string{"--pace", "1"}, taps: true},
 	"declined-booked":        {shop: []string{"decline=30%"}},
 	"coupon-spent-first":     {shop: []string{"decline=30%"}},
 	"release-skipped":        {shop: []string{"decline=40%", "delay=60%", "delay-for=100ms"}},
@@ -180,7 +181,7 @@ func (o outcome) line(t trial) string {
 	}
 	for _, f := range o.findings {
 		if f.Broken > 0 || f.State == "unchecked" {
-			text += fmt.Sprintf("\n    %s: %s %d %s %.2q", f.ID, f.State, f.Broken, f.Why, f.Examples)
+			text += fmt.Sprintf("\n    %s: %s %d %s %q", f.ID, f.State, f.Broken, f.Why, f.Examples[:min(2, len(f.Examples))])
 		}
 	}
 	return text

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,6 +20,9 @@ import (
 
 //go:embed testdata/matrix.yaml
 var matrixYAML string
+
+// people is who comes, and for what.
+var people = regexp.MustCompile(`\n  personas: .*\n  journeys: .*\n`)
 
 // mostTime is what one trial may take, start and end included.
 const mostTime = 3 * time.Minute
@@ -57,6 +61,9 @@ func (b *bench) audited(ctx context.Context, t trial, dir string) (_ []finding, 
 	yaml := matrixYAML
 	if t.long {
 		yaml = strings.Replace(yaml, "for: 3s, rate: 60/s", "for: 8s, rate: 30/s", 1)
+	}
+	if t.taps {
+		yaml = people.ReplaceAllString(yaml, "\n  personas: {double-tapper: 1}\n  journeys: {order: 1}\n")
 	}
 	file, report := filepath.Join(dir, "matrix.yaml"), filepath.Join(dir, "report.json")
 	args := append([]string{"run", file, "--seed", strconv.Itoa(t.seed), "--runs", filepath.Join(dir, "runs"), "--json", report}, t.run...)

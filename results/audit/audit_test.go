@@ -202,11 +202,17 @@ func TestBroken(t *testing.T) {
 				"coupon-double ×1: key key-c-3: 2 booked"},
 		{"another key", func(d *day) { d.order(3).Key = "key-o-23" },
 			`order-key ×1: order order-3: placed with key key-o-3, booked with "key-o-23"`},
-		{"one order for two keys", func(d *day) {
+		{"one order for two keys of a user", func(d *day) {
+			p := *d.promise("key-o-3")
+			p.Key = "key-o-o-3"
+			d.ledger = append(d.ledger, p)
+		}, "order-key ×1: order order-3: promised under key key-o-3 and others"},
+		{"one order for two users", func(d *day) { // a lost one's number was given again
 			p := *d.promise("key-o-3")
 			p.Key = "key-o-23"
 			d.ledger = append(d.ledger, p)
-		}, "order-key ×1: order order-3: promised under key key-o-3 and others"},
+		}, "order-missing ×1: order order-3: promised to user-3 with key key-o-3 and to others, in the books once\n" +
+			"order-key ×1: order order-3: promised under key key-o-3 and others"},
 		{"another user's", func(d *day) { d.bare(3); d.order(3).User = "user-4" },
 			`order-user ×1: order order-3: placed by user-3, booked to "user-4"`},
 		{"a minor unit less", func(d *day) { d.order(3).Amount--; d.order(3).Subtotal-- },

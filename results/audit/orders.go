@@ -109,6 +109,7 @@ type orderFile struct {
 	promised     bool
 	terms        terms // the least of those promised
 	shared       bool  // promised under several keys
+	claimed      bool  // promised to several users
 	contradicted bool  // promised with several amounts
 	rows, sales  uint32
 	differs      bool // a sale is not what was promised
@@ -132,6 +133,7 @@ func (f *orderFile) promise(t terms) {
 		old.currency, old.amount, old.subtotal = t.currency, t.amount, t.subtotal
 	}
 	f.shared = f.shared || t.key != old.key
+	f.claimed = f.claimed || t.user != old.user && t.user != none && old.user != none
 	f.contradicted = f.contradicted || t.amount != old.amount || t.currency != old.currency || t.subtotal != old.subtotal
 	if t.less(*old) {
 		*old = t
@@ -233,6 +235,8 @@ func (l *look) closeOrder(id token, f *orderFile) {
 		l.found.broken(orderMissing, 1, "order %s: placed with key %s, void in the books", id, f.terms.key)
 	case f.sales == 0:
 		l.found.broken(orderMissing, 1, "order %s: placed with key %s", id, f.terms.key)
+	case f.sales == 1 && f.claimed: // it can be one user's only, and what the others were promised is nowhere
+		l.found.broken(orderMissing, 1, "order %s: promised to %s with key %s and to others, in the books once", id, f.terms.user, f.terms.key)
 	}
 	if f.shared {
 		l.found.broken(orderKey, 1, "order %s: promised under key %s and others", id, f.terms.key)
