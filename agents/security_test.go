@@ -69,16 +69,16 @@ func TestFleetUnderAttack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(kept.Refused, run.Refused) {
-		t.Errorf("the store has %v, the run %v", kept.Refused, run.Refused)
+	if !slices.Equal(kept.Barred, run.Barred) {
+		t.Errorf("the store has %v, the run %v", kept.Barred, run.Barred)
 	}
-	t.Log(run.Refused)
+	t.Log(run.Barred)
 	for _, reason := range []string{
 		membership.RefusedForm, membership.RefusedKey, membership.RefusedSecond,
 		"stranger at the API", "exchange that can't be read", "exchange in another's name", "exchange that is too large",
 		"status or stop, asked for by no operator",
 	} {
-		if !slices.ContainsFunc(run.Refused, func(r results.Refusal) bool { return r.Reason == reason && r.Count > 0 }) {
+		if !slices.ContainsFunc(run.Barred, func(r results.Barred) bool { return r.Reason == reason && r.Count > 0 }) {
 			t.Errorf("%s: not counted", reason)
 		}
 	}
@@ -235,10 +235,10 @@ func TestAbsentWorkerReportsTooLate(t *testing.T) {
 	until("kept apart", func(s agents.Status) bool { return s.Apart.Snapshots >= 2 })
 	run := f.end()
 	f.wantLoad(run)
-	if !slices.ContainsFunc(run.Refused, func(r results.Refusal) bool {
+	if !slices.ContainsFunc(run.Barred, func(r results.Barred) bool {
 		return r.Reason == "exchange after the end of its lease" && r.Count >= run.Apart.Snapshots
 	}) {
-		t.Errorf("refused: %v, kept apart: %+v", run.Refused, run.Apart)
+		t.Errorf("refused: %v, kept apart: %+v", run.Barred, run.Apart)
 	}
 	kept, err := f.books.Run()
 	if err != nil || kept.Apart != run.Apart {
@@ -259,7 +259,7 @@ func TestReasonsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range append(coordinator.Refusals(), membership.RefusedForm, membership.RefusedKey, membership.RefusedProtocol,
+	for _, r := range append(coordinator.Barriers(), membership.RefusedForm, membership.RefusedKey, membership.RefusedProtocol,
 		membership.RefusedNode, membership.RefusedImpostor, membership.RefusedSecond) {
 		if !strings.Contains(string(page), "`"+r+"`") {
 			t.Errorf("README.md does not have %q", r)

@@ -24,8 +24,8 @@ type Status struct {
 	Waiting  int            `json:"unassigned_slots_count"` // nobody's at the moment
 	Members  []Standing     `json:"members"`
 
-	Refused []results.Refusal `json:"refused"` // what the coordinator turned away, by reason
-	Apart   results.Apart     `json:"kept_apart"`
+	Barred []results.Barred `json:"barred"` // what the coordinator did not let in, by reason
+	Apart  results.Apart    `json:"kept_apart"`
 }
 
 // A Standing is one worker in a Status.

@@ -30,7 +30,7 @@ type Merger struct {
 	cut     time.Duration
 	stopped string
 	moves   int // what fleets keep of changes: see maxMoves
-	refused []Refusal
+	barred  []Barred
 	apart   Apart
 }
 
@@ -192,7 +192,7 @@ func (m *Merger) Run() *Run {
 		Seconds:  m.lines.sorted(),
 		Stopped:  m.stopped,
 		Cut:      m.cut,
-		Refused:  append([]Refusal{}, m.refused...),
+		Barred:   append([]Barred{}, m.barred...),
 		Apart:    m.apart,
 		Warnings: []string{},
 	}

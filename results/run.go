@@ -100,7 +100,7 @@ type Run struct {
 	Changes  []Change      `json:"changes"` // in the order in which they began
 	Examples []Example     `json:"examples"`
 	Stopped  string        `json:"stopped,omitempty"` // why load ended before its plan did
-	Refused  []Refusal     `json:"refused"`           // what the fleet turned away, sorted by reason
+	Barred   []Barred      `json:"barred"`            // what the fleet did not let in, sorted by reason
 	Apart    Apart         `json:"kept_apart"`
 	Cut      time.Duration `json:"cut_ns"`   // plan time of the newest snapshot
 	Warnings []string      `json:"warnings"` // doubts that did not stop the merge

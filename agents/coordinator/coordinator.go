@@ -36,8 +36,8 @@ type Store interface {
 	// SetApart keeps a snapshot of an ended worker in no figure, and says whether
 	// it did: once, and not beyond bounds.
 	SetApart(results.Delivery) (kept bool, err error)
-	// Refused stores what was turned away: all of it, each time.
-	Refused(all []results.Refusal) error
+	// Barred stores what was not let in: all of it, each time.
+	Barred(all []results.Barred) error
 }
 
 // Notes keep what only the coordinator knows of a run.
@@ -124,7 +124,7 @@ type Coordinator struct {
 	skips   []results.Skip    // of the coordinator's own
 	before  map[string]uint64 // refused by the coordinator that led before this one
 	outside map[string]uint64 // refused by gossip
-	noted   []results.Refusal
+	noted   []results.Barred
 	faults  []error // what went wrong and did not stop the run
 	failure error
 }
@@ -200,7 +200,7 @@ func (c *Coordinator) Run(ctx context.Context) (err error) {
 			server.Close()
 		}
 		<-served
-		err = errors.Join(err, c.noteRefusals())
+		err = errors.Join(err, c.noteBarred())
 	}()
 
 	fleet, err := membership.Join(ctx, membership.Config{
@@ -251,8 +251,8 @@ func (c *Coordinator) lead(ctx context.Context, fleet *membership.Fleet, served 
 		case <-watch.C:
 			c.watch()
 		case <-note.C:
-			if err := c.noteRefusals(); err != nil {
-				c.Log.Error("refusals not noted", "err", err) // they are noted again at the end
+			if err := c.noteBarred(); err != nil {
+				c.Log.Error("what was not let in is not noted", "err", err) // they are noted again at the end
 			}
 		}
 	}
@@ -336,7 +336,7 @@ func (c *Coordinator) Stop(kind scenarios.Stop, why string) {
 func (c *Coordinator) View() *results.Run {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.merger.Refuse(c.refusals())
+	c.merger.Bar(c.barred())
 	run := c.merger.Run()
 	run.Started = c.started
 	return run

@@ -38,7 +38,7 @@ type shelf struct {
 	stops   []string
 	saves   int
 	apart   []string
-	noted   []results.Refusal
+	noted   []results.Barred
 }
 
 func (s *shelf) SetApart(d results.Delivery) (bool, error) {
@@ -48,7 +48,7 @@ func (s *shelf) SetApart(d results.Delivery) (bool, error) {
 	return true, nil
 }
 
-func (s *shelf) Refused(all []results.Refusal) error { s.noted = all; return nil }
+func (s *shelf) Barred(all []results.Barred) error { s.noted = all; return nil }
 
 func (s *shelf) Commit(all ...results.Delivery) error {
 	if s.slow != nil {
@@ -345,18 +345,18 @@ func TestWhoIsTurnedAway(t *testing.T) {
 	if status, _, err := w.do(mine, http.MethodGet, "/v1/status", nil); err != nil || status != http.StatusForbidden {
 		t.Errorf("a worker asks for the status: %d, %v", status, err)
 	}
-	want := []results.Refusal{
+	want := []results.Barred{
 		{Reason: refusedRequest, Count: 5}, {Reason: refusedForeign, Count: 2}, {Reason: refusedLarge, Count: 1},
 		{Reason: refusedForged, Count: 1}, {Reason: refusedOperator, Count: 1}, {Reason: refusedStranger, Count: 1},
 	}
-	slices.SortFunc(want, func(a, b results.Refusal) int { return strings.Compare(a.Reason, b.Reason) })
-	if got := co.Status().Refused; !slices.Equal(got, want) {
+	slices.SortFunc(want, func(a, b results.Barred) int { return strings.Compare(a.Reason, b.Reason) })
+	if got := co.Status().Barred; !slices.Equal(got, want) {
 		t.Errorf("refused: %v\nwant:    %v", got, want)
 	}
-	if got := co.View().Refused; !slices.Equal(got, want) {
+	if got := co.View().Barred; !slices.Equal(got, want) {
 		t.Errorf("the run has %v", got)
 	}
-	if err := co.noteRefusals(); err != nil || !slices.Equal(books.noted, want) {
+	if err := co.noteBarred(); err != nil || !slices.Equal(books.noted, want) {
 		t.Errorf("noted: %v", books.noted)
 	}
 }
@@ -383,7 +383,7 @@ func TestAnotherVersion(t *testing.T) {
 			t.Errorf("%d %s %v", status, text, err)
 		}
 	}
-	if got := co.Status().Refused; len(got) != 1 || got[0] != (results.Refusal{Reason: refusedVersion, Count: 1}) {
+	if got := co.Status().Barred; len(got) != 1 || got[0] != (results.Barred{Reason: refusedVersion, Count: 1}) {
 		t.Errorf("refused: %v", got)
 	}
 	if text := said.String(); strings.Count(text, "a worker was refused") != 1 || !strings.Contains(text, "worker=worker-1") || !strings.Contains(text, "v9.9.9") {
@@ -431,7 +431,7 @@ func TestSnapshotAfterTheEnd(t *testing.T) {
 	if err := wait(); err != nil {
 		t.Error(err)
 	}
-	if want := []results.Refusal{{Reason: refusedEnded, Count: 2}}; !slices.Equal(books.noted, want) {
+	if want := []results.Barred{{Reason: refusedEnded, Count: 2}}; !slices.Equal(books.noted, want) {
 		t.Errorf("noted at the end: %v", books.noted)
 	}
 }

@@ -62,7 +62,7 @@ func (c *Coordinator) Status() agents.Status {
 		Run: c.About.ID, Campaign: c.About.Campaign, Version: c.Version, Protocol: agents.Protocol,
 		Term: m.term, Started: m.started, Duration: m.End, Stop: m.stop.String(), Why: m.why,
 		Planned: c.About.Planned, Members: []agents.Standing{},
-		Refused: c.refusals(), Apart: c.merger.Run().Apart,
+		Barred: c.barred(), Apart: c.merger.Run().Apart,
 	}
 	if m.started {
 		s.Elapsed = now - m.zero

@@ -90,7 +90,7 @@ func (c *Coordinator) recall(r Rules) error {
 	if c.merger, err = c.Past.Merger(); err != nil {
 		return err
 	}
-	c.recallRefusals()
+	c.recallBarred()
 	if c.started, err = c.Past.Begun(); err != nil {
 		return err
 	}

@@ -162,8 +162,8 @@ func printStatus(w world, s agents.Status) error {
 			fmt.Fprintf(w.Out, "%s: %s\n", m.Name, m.Fate)
 		}
 	}
-	for _, r := range s.Refused {
-		fmt.Fprintf(w.Out, "turned away: %s (%s)\n", r.Reason, results.HumanCount(r.Count))
+	for _, r := range s.Barred {
+		fmt.Fprintf(w.Out, "not let in: %s (%s)\n", r.Reason, results.HumanCount(r.Count))
 	}
 	if s.Apart.Snapshots > 0 {
 		fmt.Fprintf(w.Out, "kept apart: snapshots after the end of a lease (%s)\n", results.HumanCount(s.Apart.Snapshots))

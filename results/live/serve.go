@@ -150,7 +150,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		number(prometheus.GaugeValue, float64(w.RSS), "worker_memory_bytes", "highest memory of a worker", by, w.Name, w.ID)
 		number(prometheus.GaugeValue, lost, "worker_lost", "1 when the worker was lost", by, w.Name, w.ID)
 	}
-	for _, f := range r.Refused {
-		number(prometheus.CounterValue, float64(f.Count), "refused_total", "what the fleet turned away", []string{"reason"}, f.Reason)
+	for _, f := range r.Barred {
+		number(prometheus.CounterValue, float64(f.Count), "barred_total", "what the fleet did not let in", []string{"reason"}, f.Reason)
 	}
 }

@@ -20,7 +20,7 @@ func serving(t *testing.T) *httptest.Server {
 		ID: "run-1", Campaign: "spring", Target: "http://127.0.0.1:1", Planned: 100, Duration: time.Minute,
 		Stages: []results.Stage{{Name: "noon", To: time.Minute, Shoppers: 100}},
 	})
-	w.m.Refuse([]results.Refusal{{Reason: "stranger at the API", Count: 2}})
+	w.m.Bar([]results.Barred{{Reason: "stranger at the API", Count: 2}})
 	w.m.Worker("w1", results.WorkerNote{Name: "worker-1", Slots: 4096})
 	w.second(t, 0, 10, 2, time.Millisecond, 0.3)
 	server := httptest.NewServer(live.Handler(w.m.Run, verdict.DefaultValidity))
@@ -58,14 +58,14 @@ func TestServedRun(t *testing.T) {
 		} `json:"shoppers"`
 		Ratios  map[string]float64 `json:"ratios"`
 		Workers []struct{ Name string }
-		Refused []results.Refusal
+		Barred  []results.Barred
 		Elapsed time.Duration `json:"elapsed_ns"`
 	}
 	if err := json.Unmarshal([]byte(body), &got); code != http.StatusOK || err != nil {
 		t.Fatalf("%d %s, %v", code, body, err)
 	}
 	if got.ID != "run-1" || got.Shoppers.Planned != 100 || got.Shoppers.InFlight == 0 || len(got.Workers) != 1 || got.Workers[0].Name != "worker-1" ||
-		len(got.Refused) != 1 || got.Elapsed <= 0 || !strings.Contains(got.Line, "in flight") || got.Ratios["request_success"] <= 0 {
+		len(got.Barred) != 1 || got.Elapsed <= 0 || !strings.Contains(got.Line, "in flight") || got.Ratios["request_success"] <= 0 {
 		t.Errorf("%s", body)
 	}
 }
@@ -84,7 +84,7 @@ func TestServedMetrics(t *testing.T) {
 		`flashcrowd_request_success_of_total{campaign="spring",run="run-1",stage="noon",step="complete"} 9`,
 		`flashcrowd_request_success_good_total{campaign="spring",run="run-1",stage="noon",step="complete"} 7`,
 		`flashcrowd_worker_cpu_ratio{campaign="spring",id="w1",run="run-1",worker="worker-1"} 0.3`,
-		`flashcrowd_refused_total{campaign="spring",reason="stranger at the API",run="run-1"} 2`,
+		`flashcrowd_barred_total{campaign="spring",reason="stranger at the API",run="run-1"} 2`,
 		`flashcrowd_shoppers_planned{campaign="spring",run="run-1"} 100`,
 	} {
 		if !strings.Contains(body, want) {

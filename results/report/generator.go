@@ -73,14 +73,14 @@ func (p *page) workers(r *results.Run) {
 	}
 }
 
-// doors says what the fleet turned away, and what of it was kept.
+// doors says what the fleet did not let in, and what of it was kept.
 func (p *page) doors(r *results.Run) {
 	var all []string
-	for _, refused := range r.Refused {
-		all = append(all, fmt.Sprintf("%s (%s)", refused.Reason, results.HumanCount(refused.Count)))
+	for _, b := range r.Barred {
+		all = append(all, fmt.Sprintf("%s (%s)", b.Reason, results.HumanCount(b.Count)))
 	}
 	if len(all) > 0 {
-		p.line("  turned away: %s", strings.Join(wrap(strings.Join(all, ", "), p.width-15), "\n               "))
+		p.line("  not let in: %s", strings.Join(wrap(strings.Join(all, ", "), p.width-14), "\n              "))
 	}
 	if r.Apart.Snapshots > 0 {
 		p.line("  kept apart: snapshots (%s) and promises (%s) after the end of a lease; they are in no figure",

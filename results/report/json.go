@@ -27,7 +27,7 @@ func JSON(w io.Writer, d Document) error {
 		Metrics: map[string]metric{},
 		Stages:  []stage{}, Workers: some(r.Workers), Seconds: some(r.Seconds), Examples: some(r.Examples),
 		Warnings: some(r.Warnings), Files: some(d.Files), Changes: []change{}, Next: some(d.Next),
-		Refused: some(r.Refused), Apart: r.Apart, Story: r.Story(),
+		Barred: some(r.Barred), Apart: r.Apart, Story: r.Story(),
 	}
 	if !r.Started.IsZero() {
 		doc.Started = &r.Started
@@ -74,7 +74,7 @@ type document struct {
 	Changes         []change          `json:"changes"`
 	Seconds         []results.Second  `json:"seconds"`
 	Examples        []results.Example `json:"examples"`
-	Refused         []results.Refusal `json:"refused"`
+	Barred          []results.Barred  `json:"barred"`
 	Apart           results.Apart     `json:"kept_apart"`
 	Warnings        []string          `json:"warnings"`
 	Files           []File            `json:"files"`

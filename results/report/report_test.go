@@ -78,7 +78,7 @@ func (d day) run(t *testing.T) *results.Run {
 		}
 	}
 	if d.dead {
-		m.Refuse([]results.Refusal{{Reason: "exchange after the end of its lease", Count: 3}, {Reason: "gossip under another key", Count: 1204}, {Reason: "stranger at the API", Count: 2}})
+		m.Bar([]results.Barred{{Reason: "exchange after the end of its lease", Count: 3}, {Reason: "gossip under another key", Count: 1204}, {Reason: "stranger at the API", Count: 2}})
 		m.Apart(results.Snapshot{Ledger: make([]results.Promise, 5)})
 	}
 	for i, name := range names {

@@ -86,7 +86,7 @@ const (
 	noteWorker  = "worker"
 	noteSkips   = "skips"
 	noteStop    = "stop"
-	noteRefused = "refused"
+	noteBarred  = "barred"
 )
 
 // Started notes the wall clock at plan time 0; the last note stands.
@@ -99,8 +99,8 @@ func (s *Store) Worker(id string, n results.WorkerNote) error { return s.note(no
 // start; the last note stands.
 func (s *Store) Skips(all []results.Skip) error { return s.note(noteSkips, "", all) }
 
-// Refused notes what the fleet turned away, all of it; the last note stands.
-func (s *Store) Refused(all []results.Refusal) error { return s.note(noteRefused, "", all) }
+// Barred notes what was not let in, all of it; the last note stands.
+func (s *Store) Barred(all []results.Barred) error { return s.note(noteBarred, "", all) }
 
 // Stop notes why load ended before its plan did; the first reason stands.
 func (s *Store) Stop(why string) error { return s.note(noteStop, "", why) }

@@ -186,12 +186,12 @@ func apply(m *results.Merger, kind, subject string, note []byte) error {
 			return err
 		}
 		m.Stop(why)
-	case noteRefused:
-		var all []results.Refusal
+	case noteBarred:
+		var all []results.Barred
 		if err := json.Unmarshal(note, &all); err != nil {
 			return err
 		}
-		m.Refuse(all)
+		m.Bar(all)
 	default:
 		return fmt.Errorf("unknown kind %q", kind)
 	}

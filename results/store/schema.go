@@ -39,7 +39,7 @@ CREATE TABLE lease ( -- one row: the coordinator's state, as of the last decisio
 
 CREATE TABLE notes ( -- what only the coordinator knew
 	n       INTEGER PRIMARY KEY,
-	kind    TEXT NOT NULL, -- started, worker, skips, stop, refused
+	kind    TEXT NOT NULL, -- started, worker, skips, stop, barred
 	subject TEXT NOT NULL, -- worker: its id
 	note    TEXT NOT NULL  -- JSON
 ) STRICT;

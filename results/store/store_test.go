@@ -344,8 +344,8 @@ func TestApart(t *testing.T) {
 	if kept, err := s.SetApart(results.Delivery{Worker: "w", Seq: 5, Bytes: make([]byte, 64<<20)}); err != nil || kept {
 		t.Errorf("beyond bounds: kept %v, %v", kept, err)
 	}
-	refused := []results.Refusal{{Reason: "stranger", Count: 3}}
-	if err := errors.Join(s.Refused([]results.Refusal{{Reason: "stranger", Count: 1}}), s.Refused(refused)); err != nil {
+	refused := []results.Barred{{Reason: "stranger", Count: 3}}
+	if err := errors.Join(s.Barred([]results.Barred{{Reason: "stranger", Count: 1}}), s.Barred(refused)); err != nil {
 		t.Fatal(err)
 	}
 	run, err := s.Run()
@@ -355,8 +355,8 @@ func TestApart(t *testing.T) {
 	if want := (results.Apart{Snapshots: 1, Promises: 3}); run.Apart != want || run.Launched() != 0 || len(run.Workers) != 0 {
 		t.Errorf("the run has %+v, %d launched", run.Apart, run.Launched())
 	}
-	if !slices.Equal(run.Refused, refused) {
-		t.Errorf("refused: %v", run.Refused)
+	if !slices.Equal(run.Barred, refused) {
+		t.Errorf("refused: %v", run.Barred)
 	}
 	for p, err := range s.Ledger() {
 		t.Errorf("in the ledger: %v, %v", p, err)

@@ -1,8 +1,8 @@
 package results
 
-// A Refusal is a kind of attempt that the fleet turned away: a stranger at the
+// Barred is a kind of attempt that the fleet did not let in: a stranger at the
 // door, a message that is no member's, a worker of another version.
-type Refusal struct {
+type Barred struct {
 	Reason string `json:"reason"`
 	Count  uint64 `json:"count"`
 }
@@ -15,8 +15,8 @@ type Apart struct {
 	Promises  uint64 `json:"promises_count"`
 }
 
-// Refuse notes what was turned away, all of it; the last note stands.
-func (m *Merger) Refuse(all []Refusal) { m.refused = all }
+// Bar notes what was not let in, all of it; the last note stands.
+func (m *Merger) Bar(all []Barred) { m.barred = all }
 
 // Apart counts a snapshot that is kept apart, once.
 func (m *Merger) Apart(s Snapshot) {

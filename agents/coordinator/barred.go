@@ -9,7 +9,7 @@ import (
 	"github.com/flashcrowd/flashcrowd/results"
 )
 
-// Why somebody was turned away from the API; membership has its own for gossip.
+// Why somebody is not let in to the API; membership has its own for gossip.
 const (
 	refusedStranger = "stranger at the API"       // its certificate is no member's; counted once
 	refusedVersion  = "worker of another version" // likewise
@@ -22,8 +22,8 @@ const (
 	refusedEnded    = "exchange after the end of its lease"
 )
 
-// Refusals lists the reasons for which the API turns somebody away.
-func Refusals() []string {
+// Barriers lists the reasons for which the API does not let somebody in.
+func Barriers() []string {
 	return []string{refusedStranger, refusedVersion, refusedOperator, refusedForeign, refusedRequest, refusedLarge,
 		refusedChanged, refusedForged, refusedEnded}
 }
@@ -48,9 +48,9 @@ func (c *Coordinator) turnDown(err error) {
 	}
 }
 
-// refusals returns all that was turned away since the run began, by reason. The
+// barred returns all that was not let in since the run began, by reason. The
 // lock is held.
-func (c *Coordinator) refusals() []results.Refusal {
+func (c *Coordinator) barred() []results.Barred {
 	if c.fleet != nil {
 		c.outside = c.fleet.Refused()
 	}
@@ -60,32 +60,32 @@ func (c *Coordinator) refusals() []results.Refusal {
 			sum[reason] += n
 		}
 	}
-	all := []results.Refusal{}
+	all := []results.Barred{}
 	for _, reason := range slices.Sorted(maps.Keys(sum)) {
-		all = append(all, results.Refusal{Reason: reason, Count: sum[reason]})
+		all = append(all, results.Barred{Reason: reason, Count: sum[reason]})
 	}
 	return all
 }
 
-// noteRefusals keeps them, where they have changed.
-func (c *Coordinator) noteRefusals() error {
+// noteBarred keeps them, where they have changed.
+func (c *Coordinator) noteBarred() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := c.refusals()
+	all := c.barred()
 	if slices.Equal(all, c.noted) {
 		return nil
 	}
-	if err := c.Store.Refused(all); err != nil {
+	if err := c.Store.Barred(all); err != nil {
 		return err
 	}
 	c.noted = all
 	return nil
 }
 
-// recallRefusals goes on with the counts of the coordinator that led before.
-func (c *Coordinator) recallRefusals() {
+// recallBarred goes on with the counts of the coordinator that led before.
+func (c *Coordinator) recallBarred() {
 	c.before = map[string]uint64{}
-	c.noted = c.merger.Run().Refused
+	c.noted = c.merger.Run().Barred
 	for _, r := range c.noted {
 		c.before[r.Reason] += r.Count
 	}
