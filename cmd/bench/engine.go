@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,11 @@ func (b *bench) engine(ctx context.Context) error {
 	if err := need("wrk", "wrk"); err != nil {
 		return err
 	}
+	only, err := regexp.Compile("^(" + b.only + ")$")
+	if err != nil {
+		return err
+	}
+	clients := slices.DeleteFunc(slices.Clone(clients), func(c client) bool { return !only.MatchString(c.name) })
 	var ratios string
 	for _, flushes := range []int{1, 32} {
 		figures := map[string][]float64{}
@@ -74,6 +80,9 @@ func (b *bench) engine(ctx context.Context) error {
 			fmt.Printf(" %12.0f", median(figures[c.name]))
 		}
 		fmt.Println()
+		if b.only != ".*" {
+			continue
+		}
 		ours := median(figures[clients[0].name])
 		k6, wrk := ours/median(figures["k6"]), ours/median(figures["wrk"])
 		fmt.Printf("flashcrowd sends %.2f times the orders of k6 and %.3f of wrk's; dialling %.2f and %.3f\n",
@@ -86,13 +95,15 @@ func (b *bench) engine(ctx context.Context) error {
 	return nil
 }
 
+type client struct {
+	name string
+	run  func(b *bench, ctx context.Context, target string) (orders float64, cpu time.Duration, err error)
+}
+
 // clients take turns; the first is what the ratios are of. Like k6 and wrk it
 // keeps connections from one order to the next; with dialling, each shopper
 // opens its own, as it does unless a campaign says pooled.
-var clients = []struct {
-	name string
-	run  func(b *bench, ctx context.Context, target string) (orders float64, cpu time.Duration, err error)
-}{
+var clients = []client{
 	{"flashcrowd", func(b *bench, ctx context.Context, target string) (float64, time.Duration, error) {
 		return b.flashcrowd(ctx, target, true)
 	}},

@@ -67,7 +67,7 @@ func main() {
 	flag.IntVar(&b.seeds, "seeds", 20, "matrix: runs of each bug, each with a seed of its own")
 	flag.IntVar(&b.clean, "clean", 100, "matrix: runs of right designs, in turn")
 	flag.IntVar(&b.parallel, "parallel", 2, "matrix: runs at once")
-	flag.StringVar(&b.only, "only", ".*", "matrix: the bugs and designs to run, a regular expression")
+	flag.StringVar(&b.only, "only", ".*", "matrix: the bugs and designs to run; engine: the clients, without ratios; a regular expression")
 	flag.IntVar(&b.entries, "entries", 10_000_000, "audit: entries of the ledger, and orders")
 	flag.Parse()
 	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag, "coordinator": b.coordinator, "stop": b.stop, "audit": b.audit, "matrix": b.matrix}[flag.Arg(0)]
