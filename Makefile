@@ -9,7 +9,7 @@ BENCH    ?= .
 SEEDS    ?= 10000
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint golangci vuln fuzz bench bench-engine bench-memory bench-lag bench-coordinator bench-stop bench-audit audit-matrix e2e simulation k6
+.PHONY: help build test race lint golangci vuln fuzz bench bench-engine bench-memory bench-lag bench-coordinator bench-stop bench-audit audit-matrix surge e2e simulation k6
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench-audit: ## an audit of ten million ledger entries against ten million order
 
 audit-matrix: build ## every planted bug under 20 seeds, right designs 100 times: what the audit finds (Linux; about an hour)
 	go run ./cmd/bench matrix
+
+surge: build ## spring-festival against each design of the storefront: one picture and one table (8 minutes)
+	go run ./cmd/bench surge
 
 e2e: ## whole runs through real child processes
 	go test -count=1 -v ./cmd/...

@@ -1,7 +1,7 @@
 // Command bench measures flashcrowd itself: what an order costs the machine
 // that sends it, what a shopper costs in memory, and how late a shopper comes.
 //
-//	go run ./cmd/bench [flags] engine|memory|lag|coordinator|stop|audit|matrix
+//	go run ./cmd/bench [flags] engine|memory|lag|coordinator|stop|audit|matrix|surge
 //
 // Each client is the real program in processes of its own, alone on one core,
 // against the null storefront on the other. What is counted is what the system
@@ -19,6 +19,8 @@
 //
 // matrix is about truth and not about cost: it plants each bug of the storefront
 // and sees whether the audit finds it, and finds nothing where none is planted.
+//
+// surge is about the storefront: the same day comes over each of its designs.
 //
 // It runs on Linux, with taskset (util-linux) and wrk (Debian's package of that
 // name).
@@ -70,9 +72,9 @@ func main() {
 	flag.StringVar(&b.only, "only", ".*", "matrix: the bugs and designs to run; engine: the clients, without ratios; a regular expression")
 	flag.IntVar(&b.entries, "entries", 10_000_000, "audit: entries of the ledger, and orders")
 	flag.Parse()
-	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag, "coordinator": b.coordinator, "stop": b.stop, "audit": b.audit, "matrix": b.matrix}[flag.Arg(0)]
+	measure := map[string]func(context.Context) error{"engine": b.engine, "memory": b.memory, "lag": b.lag, "coordinator": b.coordinator, "stop": b.stop, "audit": b.audit, "matrix": b.matrix, "surge": b.surge}[flag.Arg(0)]
 	if measure == nil || flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "usage: bench [flags] engine|memory|lag|coordinator|stop|audit|matrix")
+		fmt.Fprintln(os.Stderr, "usage: bench [flags] engine|memory|lag|coordinator|stop|audit|matrix|surge")
 		flag.PrintDefaults()
 		os.Exit(2)
 	}
