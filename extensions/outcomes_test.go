@@ -256,7 +256,7 @@ func (x tongue) meet(t *testing.T, endpoint string, patience time.Duration, back
 			}
 			defer conn.Close()
 		}
-		r = spoken.For(step).Do(conn, s, step)
+		r = spoken.For(step.For()).Do(conn, s, step)
 	}
 	return r
 }

@@ -51,9 +51,9 @@ type Protocols struct {
 	Socket                  bool     // turns are over a connection of their own
 }
 
-// For returns the protocol that carries out a step.
-func (p Protocols) For(step scenarios.Step) Protocol {
-	switch step.For() {
+// For returns the protocol that carries out steps of a kind.
+func (p *Protocols) For(kind scenarios.StepKind) Protocol {
+	switch kind {
 	case scenarios.Turn:
 		return p.Chat
 	case scenarios.Claim:

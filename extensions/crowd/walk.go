@@ -116,14 +116,22 @@ func (e *Engine) begun(fire context.Context, s *Shopper) beginning {
 // do carries out the shopper's step, emits what came of it, and moves s.due to
 // the end of the answer, from which the next step's think time counts.
 func (e *Engine) do(b beginning, s *Shopper) scenarios.Result {
-	start, lag := b.start, b.lag
 	s.opened = 0
-	r := e.attempt(b.fire, s, start)
-	r.Start = start
-	if r.End.Before(start) {
+	r := e.attempt(b.fire, s, b.start)
+	r.Start = b.start
+	if r.End.Before(b.start) {
 		r.End = time.Now()
 	}
+	e.settle(b, s, &r)
+	e.rest(s)
+	return r
+}
 
+// settle emits what came of a step. It is apart from do because what it needs of
+// the stack would be held while the answer streams.
+//
+//go:noinline
+func (e *Engine) settle(b beginning, s *Shopper, r *scenarios.Result) {
 	e.mu.Lock()
 	delete(e.running, s)
 	if s.streams {
@@ -133,11 +141,11 @@ func (e *Engine) do(b beginning, s *Shopper) scenarios.Result {
 	zero := e.lease.Clock.Zero
 	e.mu.Unlock()
 
-	intended := start.Add(-lag)
+	intended := b.start.Add(-b.lag)
 	s.due += r.End.Sub(intended)
 	fact := results.Step{
 		Who: s.who(), Name: s.step.Kind.String(), Attempt: s.step.Attempt, Outcome: r.Outcome,
-		At: s.due - zero, Lag: lag, Response: r.End.Sub(intended), Service: r.End.Sub(start), Tokens: r.Tokens,
+		At: s.due - zero, Lag: b.lag, Response: r.End.Sub(intended), Service: r.End.Sub(b.start), Tokens: r.Tokens,
 		Thoughts: r.Reasoning, Opened: s.opened, Own: r.Own,
 		Answered: s.step.Kind == scenarios.Turn && r.Outcome == results.OK && !s.answered,
 		Late:     s.late, Held: s.held,
@@ -157,14 +165,12 @@ func (e *Engine) do(b beginning, s *Shopper) scenarios.Result {
 		}
 	}
 	if e.evidence.wants(&fact) {
-		fact.Example = s.example(&fact, r)
+		fact.Example = s.example(&fact, *r)
 	}
 	e.Emit(fact)
-	if p, ok := promise(s, r, fact.At); ok && s.news(p) {
+	if p, ok := promise(s, *r, fact.At); ok && s.news(p) {
 		e.Emit(p)
 	}
-	e.rest(s)
-	return r
 }
 
 // attempt carries out one step: what its protocol has to prepare, and then the
@@ -194,37 +200,54 @@ const mostRequests = 8
 
 // request sends one request, on the shopper's connection if that is fit for it.
 func (e *Engine) request(fire context.Context, s *Shopper, start time.Time) scenarios.Result {
-	e.pickUp(s, e.Protocols.Socket && s.step.Kind == scenarios.Turn)
-	if !e.reuse(s) {
-		patience := s.step.Answer
-		if s.step.FirstToken > 0 {
-			patience = s.step.FirstToken
-		}
-		dial, cancel := context.WithDeadline(fire, start.Add(patience))
-		conn, err := e.Dialer.Dial(dial, e.device(s))
-		cancel()
-		if err != nil {
-			var why *wire.Error
-			own := errors.As(err, &why) && (why.Kind == wire.Exhausted || why.Kind == wire.NotAllowed)
-			r := scenarios.Result{Outcome: wire.Outcome(err), Why: err.Error(), Own: own, Unsent: true, End: time.Now()}
-			if fire.Err() != nil {
-				r.Outcome = results.Canceled
-			}
-			return r
-		}
-		s.opened++
-		e.connect(s, conn)
+	if failed := e.ready(fire, s, start); failed != nil {
+		return *failed
 	}
-	spent := time.Since(start)
-	if fire.Err() != nil || spent > fresh && !e.mayFire() { // ended while dialling, before there was a connection to cancel
-		return scenarios.Result{Outcome: results.Canceled, Why: "stopped", Unsent: true, End: time.Now()}
-	}
-	step := s.step // its patience counts from the start, dialling included
+	step, spent := s.step, time.Since(start) // its patience counts from the start, dialling included
 	step.Answer = max(step.Answer-spent, 1)
 	if step.FirstToken > 0 {
 		step.FirstToken = max(step.FirstToken-spent, 1)
 	}
-	return e.Protocols.For(step).Do(s.conn, s, step)
+	return e.Protocols.For(step.For()).Do(s.conn, s, step)
+}
+
+// ready gets the shopper a connection and makes sure that it may still send;
+// otherwise it returns what became of the request.
+func (e *Engine) ready(fire context.Context, s *Shopper, start time.Time) *scenarios.Result {
+	e.pickUp(s, e.Protocols.Socket && s.step.Kind == scenarios.Turn)
+	if !e.reuse(s) {
+		if failed := e.dial(fire, s, start); failed != nil {
+			return failed
+		}
+	}
+	if fire.Err() != nil || time.Since(start) > fresh && !e.mayFire() { // ended while dialling, before there was a connection to cancel
+		return &scenarios.Result{Outcome: results.Canceled, Why: "stopped", Unsent: true, End: time.Now()}
+	}
+	return nil
+}
+
+// dial opens a connection for the shopper; otherwise it returns what became of
+// the request.
+func (e *Engine) dial(fire context.Context, s *Shopper, start time.Time) *scenarios.Result {
+	patience := s.step.Answer
+	if s.step.FirstToken > 0 {
+		patience = s.step.FirstToken
+	}
+	within, cancel := context.WithDeadline(fire, start.Add(patience))
+	conn, err := e.Dialer.Dial(within, e.device(s))
+	cancel()
+	if err == nil {
+		s.opened++
+		e.connect(s, conn)
+		return nil
+	}
+	var why *wire.Error
+	own := errors.As(err, &why) && (why.Kind == wire.Exhausted || why.Kind == wire.NotAllowed)
+	r := &scenarios.Result{Outcome: wire.Outcome(err), Why: err.Error(), Own: own, Unsent: true, End: time.Now()}
+	if fire.Err() != nil {
+		r.Outcome = results.Canceled
+	}
+	return r
 }
 
 // fresh is how long ago the lease may have been looked at when a request is
