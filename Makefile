@@ -61,10 +61,10 @@ bench-stop: build ## from flashcrowd stop to the last byte on the wire, in 50 fl
 bench-audit: ## an audit of ten million ledger entries against ten million orders: seconds and memory (Linux; 7 GB of disk in TMPDIR)
 	go run ./cmd/bench audit
 
-audit-matrix: build ## every planted bug under 20 seeds, right designs 100 times: what the audit finds (Linux; about an hour)
-	go run ./cmd/bench matrix
+audit-matrix: build ## every planted bug under 20 seeds, right designs 100 times: what the audit finds (Linux; half an hour)
+	go run ./cmd/bench -parallel 4 matrix
 
-surge: build ## spring-festival against each design of the storefront: one picture and one table (8 minutes)
+surge: build ## spring-festival against each design of the storefront: one picture and one table (7 minutes)
 	go run ./cmd/bench surge
 
 e2e: ## whole runs through real child processes
