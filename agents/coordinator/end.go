@@ -49,11 +49,14 @@ func (m *Machine) conclude(at time.Duration) []Action {
 	switch {
 	case m.stop == scenarios.Done:
 		if at > m.stopAt+2*m.Lease {
+			var lost []*node
 			for _, n := range m.present() {
 				if n.pending == nil {
-					actions = append(actions, m.lose(n, "lost: it was told to leave and did not", at)...)
+					n.Gone, n.Fate = true, "lost: it was told to leave and did not"
+					lost = append(lost, n)
 				}
 			}
+			actions = m.close(at, lost...)
 			if len(m.present()) == 0 {
 				actions = append(actions, m.finish(at)...)
 			}

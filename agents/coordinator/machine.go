@@ -169,7 +169,8 @@ func (m *Machine) turnAway(n *node, e Exchanged) []Action {
 	n.clocks.See(e.Clocks)
 	_, words := e.Clocks.Worst()
 	err := fmt.Errorf("%w: %s, at most %v is allowed: set it (NTP), or raise validity.clock", errClock, words, m.Clock)
-	return append(m.lose(n, "turned away: "+words, e.At), Answer{ID: e.ID, Err: err})
+	n.Gone, n.Fate = true, "turned away: "+words
+	return append(m.close(e.At, n), Answer{ID: e.ID, Err: err})
 }
 
 func (m *Machine) stored(e Stored) []Action {
@@ -194,12 +195,12 @@ func (m *Machine) absorb(n *node, p Exchanged, at time.Duration) (actions []Acti
 	}
 	switch {
 	case n.Fate != "":
-		return m.close(n, at)
+		return m.close(at, n)
 	case n.Final:
 		if n.Launched > n.Ended {
 			n.Fate = "left shoppers in flight"
 		}
-		return m.close(n, at)
+		return m.close(at, n)
 	case first || leaves:
 		m.dirty = true
 		if now := at - m.zero; m.started && leaves {
@@ -250,27 +251,40 @@ func (m *Machine) lapse(at time.Duration) []Action {
 		asleep = gap
 	}
 	m.ticked = at
-	var actions []Action
+	var lost []*node
 	for _, n := range m.present() {
 		n.deadline += asleep
 		if n.Last > 0 && n.pending == nil && at > n.deadline {
 			silent := at - n.deadline + m.held()
-			actions = append(actions, m.lose(n, fmt.Sprintf("lost: nothing heard for %.1f s", silent.Seconds()), at)...)
+			n.Gone, n.Fate = true, fmt.Sprintf("lost: nothing heard for %.1f s", silent.Seconds())
+			lost = append(lost, n)
 		}
 	}
-	return actions
+	return m.close(at, lost...)
 }
 
-// lose ends a worker that did not end by itself.
-func (m *Machine) lose(n *node, fate string, at time.Duration) []Action {
-	n.Gone, n.Fate = true, fate
-	return m.close(n, at)
+// close takes workers out of the run, and what they have not launched goes to the
+// others: to none of those who end at the same moment. Their end is on disk
+// before anything follows from it. What they launched and did not end is
+// orphaned: the run sees that from their fate.
+func (m *Machine) close(at time.Duration, nodes ...*node) []Action {
+	if len(nodes) == 0 {
+		return nil
+	}
+	for _, n := range nodes {
+		m.shut(n, at)
+	}
+	handed := m.balance(at)
+	var actions []Action
+	for _, n := range nodes {
+		n.noted = true
+		actions = append(actions, m.note(n))
+	}
+	return append(actions, handed...)
 }
 
-// close takes n out of the run, and what it has not launched goes to the others.
-// Its end is on disk before anything follows from it. What it launched and did
-// not end is orphaned: the run sees that from its fate.
-func (m *Machine) close(n *node, at time.Duration) []Action {
+// shut frees what a worker has not launched.
+func (m *Machine) shut(n *node, at time.Duration) {
 	n.Had = max(n.Had, n.slots(m.End))
 	n.closed, m.dirty = true, true
 	pieces := m.pieces(n, at)
@@ -283,9 +297,6 @@ func (m *Machine) close(n *node, at time.Duration) []Action {
 			n.Passed = cmp.Or(n.Passed, n.Leave)
 		}
 	}
-	handed := m.balance(at)
-	n.noted = true
-	return append([]Action{m.note(n)}, handed...)
 }
 
 // note says what is known of a worker.

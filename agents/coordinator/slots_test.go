@@ -39,6 +39,27 @@ func (b *table) holders() map[string]int {
 	return count
 }
 
+// Of two who are lost at the same moment, neither carries on for the other.
+func TestLostTogether(t *testing.T) {
+	const s = time.Second
+	b := begun(t, "a", "b", "c")
+	b.beat(2*s, Facts{Frontier: 2 * s}, "a", "b", "c")
+	b.beat(6*s, Facts{Frontier: 6 * s}, "c")
+	if h := b.holders(); h["c"] != scenarios.Slots {
+		t.Fatalf("%v", h)
+	}
+	for _, span := range b.machine.nodes["c"].spans {
+		if span.Attempt > 1 {
+			t.Fatalf("slot %d is carried on for the %d. time", span.Slot, span.Attempt)
+		}
+	}
+	for _, id := range []string{"a", "b"} {
+		if heirs := b.notes[id].Heirs; len(heirs) != 1 || heirs["c"] == 0 {
+			t.Errorf("%s is carried on by %v", id, heirs)
+		}
+	}
+}
+
 // What the report tells of who came and went: who carried on, from when.
 func TestPassages(t *testing.T) {
 	const s = time.Second
