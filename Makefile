@@ -64,7 +64,7 @@ bench-audit: ## an audit of ten million ledger entries against ten million order
 audit-matrix: build ## every planted bug under 20 seeds, right designs 100 times: what the audit finds (Linux; half an hour)
 	go run ./cmd/bench -parallel 4 matrix
 
-surge: build ## spring-festival against each design of the storefront: one picture and one table (7 minutes)
+surge: build ## spring-festival against each design of the storefront but null: one picture and one table (7 minutes)
 	go run ./cmd/bench surge
 
 e2e: ## whole runs through real child processes

@@ -44,7 +44,7 @@ var (
 	Connections      = &Metric{"connections", Counter, "connections", "connections to the target that were opened", "", []string{"stage"}}
 	OutputTokens     = &Metric{"output_tokens", Counter, "tokens", "tokens in streamed answers, without reasoning: the backend's own count, or one for each delta where it gives none", "", []string{"stage"}}
 	ReasoningTokens  = &Metric{"reasoning_tokens", Counter, "tokens", "tokens of reasoning in streamed answers: the backend's own count, shown or not, or one for each delta where it gives none", "", []string{"stage"}}
-	GeneratorFaults  = &Metric{"generator_faults", Counter, "requests", "requests that failed because the generator's own machine ran out of ports, open files or memory", "", []string{"stage"}}
+	GeneratorFaults  = &Metric{"generator_faults", Counter, "requests", "requests that failed on the generator's own side: no ports, open files or memory left, or an address that is not allowed", "", []string{"stage"}}
 	Asked            = &Metric{"asked", Counter, "shoppers", "shoppers whose first chat turn was answered", "", []string{"stage"}}
 	Coupons          = &Metric{"coupons", Counter, "coupons", "coupons that shoppers were promised", "", []string{"stage"}}
 	BadCalls         = &Metric{"bad_calls", Counter, "calls", "tool calls of assistants that nobody could carry out: an unknown tool, arguments that are not as they must be, ids that are not the shopper's", "", []string{"stage"}}

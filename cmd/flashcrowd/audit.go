@@ -61,7 +61,7 @@ Exit codes: 0 every invariant that could be checked held · 1 could not read ·
 	}
 	c.Flags().StringVar(&f.source, "source", "", "where the books are (default: as the campaign says)")
 	c.Flags().StringVar(&f.campaign, "campaign", "", "take audit: from this campaign, and not from the run's own")
-	c.Flags().StringVar(&f.data, "data", "", "folder of the files that audit: names (default: the campaign's own)")
+	c.Flags().StringVar(&f.data, "data", "", "folder of the files that audit: names (default: that of --campaign, else the current one)")
 	c.Flags().StringSliceVar(&f.allow, "allow", nil, "address or prefix that may be asked, such as 192.0.2.10 (default: loopback only)")
 	c.Flags().StringVar(&f.runs, "runs", "runs", "folder that keeps the runs")
 	c.Flags().BoolVar(&f.json, "json", false, "print JSON")

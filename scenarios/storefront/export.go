@@ -56,7 +56,8 @@ func (f *face) bookedCoupons(w http.ResponseWriter, r *http.Request) {
 	}))
 }
 
-// bookedStocks is GET /books/stocks. A pause that lasts has an empty end.
+// bookedStocks is GET /books/stocks. Coupons are issued from the opening on, also
+// those that can be redeemed only later; a pause that lasts has an empty end.
 func (f *face) bookedStocks(w http.ResponseWriter, r *http.Request) {
 	f.summarise(w, r, func(e *export, s *summary) (err error) {
 		for _, st := range s.stocks {
@@ -64,7 +65,7 @@ func (f *face) bookedStocks(w http.ResponseWriter, r *http.Request) {
 			b = appendField(b, "stock_id", st.id)
 			b = appendNumber(b, "coupons", st.coupons)
 			b = appendNumber(b, "per_user", st.perUser)
-			b = appendMoment(b, "valid_from", st.from)
+			b = appendMoment(b, "valid_from", 0)
 			b = appendMoment(b, "valid_until", st.until)
 			b = append(b, `,"paused":[`...)
 			for i, p := range st.paused {

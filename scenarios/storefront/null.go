@@ -239,7 +239,7 @@ func (m *memory) Summary(context.Context) (summary, error) {
 			s.seats = append(s.seats, seating{it.id, m.options.Seats, m.sold[place]})
 		}
 	}
-	s.stocks = []stock{{m.options.StockID, m.options.Stock, m.options.PerUser, m.from, m.until, m.pauses}}
+	s.stocks = []stock{{m.options.StockID, m.options.Stock, m.options.PerUser, m.until, m.pauses}}
 	for _, o := range m.orders {
 		if !o.void {
 			s.orders++

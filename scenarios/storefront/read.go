@@ -50,9 +50,9 @@ func (j *journal) Summary(ctx context.Context) (s summary, err error) {
 	}); err != nil {
 		return s, err
 	}
-	if err = walk(ctx, j.db, `SELECT id, coupons, per_user, valid_from, valid_until FROM stocks ORDER BY id`, func(rows *sql.Rows) error {
+	if err = walk(ctx, j.db, `SELECT id, coupons, per_user, valid_until FROM stocks ORDER BY id`, func(rows *sql.Rows) error {
 		var st stock
-		err := rows.Scan(&st.id, &st.coupons, &st.perUser, &st.from, &st.until)
+		err := rows.Scan(&st.id, &st.coupons, &st.perUser, &st.until)
 		s.stocks = append(s.stocks, st)
 		return err
 	}); err != nil {

@@ -47,7 +47,7 @@ func (c *coupon) valid(at time.Time) bool {
 type stock struct {
 	id               string
 	coupons, perUser int64
-	from, until      int64
+	until            int64
 	paused           []window
 }
 

@@ -366,10 +366,10 @@ func TestStocksAndSeats(t *testing.T) {
 		claimOf("ann", "r1").ok(t, url, 200)
 		_, stocks, _ := call{method: "GET", path: "/books/stocks"}.do(t, url)
 		expect(t, gjson.Parse(stocks), "stock_id", "free-order", "coupons", "7", "per_user", "2", "paused.#", "0",
-			"valid_from", from.UTC().Format("2006-01-02T15:04:05.000000000Z07:00"),
+			"valid_from", "",
 			"valid_until", from.UTC().Add(22*24*time.Hour).Format("2006-01-02T15:04:05.000000000Z07:00"))
 		_, coupon, _ := call{method: "GET", path: "/books/coupons"}.do(t, url)
-		expect(t, gjson.Parse(coupon), "valid_from", gjson.Get(stocks, "valid_from").Str, "valid_until", gjson.Get(stocks, "valid_until").Str,
+		expect(t, gjson.Parse(coupon), "valid_from", from.UTC().Format("2006-01-02T15:04:05.000000000Z07:00"), "valid_until", gjson.Get(stocks, "valid_until").Str,
 			"order_id", "", "redeemed_at", "", "redeemed_by", "")
 		_, seats, _ := call{method: "GET", path: "/books/seats"}.do(t, url)
 		if want := `{"item":"film-1","seats":5}

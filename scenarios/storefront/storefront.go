@@ -50,8 +50,8 @@ type Options struct {
 	Stock   int64  // coupons there are; default 14,500
 	PerUser int64  // coupons one user can have; default 21
 
-	// When coupons can be claimed and redeemed: from the one moment to just
-	// before the other. Without them it is 22 days, as on the day, from when the
+	// When coupons can be redeemed: from the one moment to just before the
+	// other, until which they can be claimed as well. Without them it is 22 days, as on the day, from when the
 	// books were begun.
 	ValidFrom, ValidUntil time.Time
 
