@@ -111,7 +111,11 @@ func (m *Machine) step(e Event) []Action {
 	case Stored:
 		return append(m.stored(e), m.settle(e.At)...)
 	case Unstored:
-		m.nodes[e.ID].pending = nil
+		n := m.nodes[e.ID]
+		if n.pending = nil; n.Last == 0 { // nothing of it is kept: it is no part of the run yet
+			delete(m.nodes, e.ID)
+			m.order = slices.DeleteFunc(m.order, func(id string) bool { return id == e.ID })
+		}
 		return nil
 	case Stopped:
 		return append(m.raise(e.At, e.Kind, e.Why), m.settle(e.At)...)

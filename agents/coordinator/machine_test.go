@@ -262,6 +262,22 @@ func TestFullDiskAnswersNothing(t *testing.T) {
 	}
 }
 
+// A worker of whom nothing could be stored is no part of the run: it does not
+// keep the run from ending when the others are gone.
+func TestNothingStoredOfAWorker(t *testing.T) {
+	b := begun(t, "a")
+	b.full = true
+	if _, err := b.put("g", 1, Facts{}); !errors.Is(err, errUnstored) {
+		t.Fatal(err)
+	}
+	b.full = false
+	b.pass(6 * time.Second)
+	if b.machine.stop != scenarios.Done {
+		t.Errorf("the run goes on with nobody: %v", b.machine.stop)
+	}
+	b.put("g", 1, Facts{}) // too late, and no panic
+}
+
 func TestLostWorker(t *testing.T) {
 	b := begun(t, "a", "b")
 	b.beat(2*time.Second, Facts{Frontier: 2 * time.Second, Launched: 5, Ended: 3}, "a", "b")

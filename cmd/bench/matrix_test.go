@@ -78,18 +78,20 @@ func TestReadFindings(t *testing.T) {
 // is told.
 func TestTable(t *testing.T) {
 	sums := []finding{{ID: "sums", State: "broken", Broken: 1}, {ID: "mix", State: "held"}}
-	clean := []finding{{ID: "sums", State: "held"}, {ID: "mix", State: "unchecked"}}
+	clean := []finding{{ID: "order-missing", State: "held", Checked: 20}, {ID: "sums", State: "held"}, {ID: "mix", State: "unchecked"}}
+	nothing := []finding{{ID: "order-missing", State: "held"}, {ID: "sums", State: "held"}}
 	trials := []trial{
 		{design: "guarded", bug: "floats", breaks: "sums"},
 		{design: "guarded", bug: "floats", breaks: "sums"},
 		{design: "guarded", bug: "rounding", breaks: "discount-value"},
 		{design: "guarded", circumstances: circumstances{kill: "worker"}},
 		{design: "guarded"},
+		{design: "null"},
 	}
-	outcomes := []outcome{{findings: sums}, {err: errors.New("no")}, {findings: sums}, {findings: clean}, {findings: sums}}
+	outcomes := []outcome{{findings: sums}, {err: errors.New("no")}, {findings: sums}, {findings: clean}, {findings: sums}, {findings: nothing}}
 	var out strings.Builder
 	err := table(&out, trials, outcomes)
-	if err == nil || !strings.Contains(err.Error(), "3 of 5") {
+	if err == nil || !strings.Contains(err.Error(), "4 of 6") {
 		t.Error(err)
 	}
 	for _, want := range []string{
@@ -97,6 +99,7 @@ func TestTable(t *testing.T) {
 		"| `rounding` | `discount-value` | 0 of 1 | `sums` |",
 		"| guarded, worker killed | 1 | 1 |  | `mix` |",
 		"| guarded | 1 | 0 | `sums` |  |",
+		"| null | 1 | 0 |  |  |", // nothing was sold
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %s in\n%s", want, out.String())

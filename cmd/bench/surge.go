@@ -29,12 +29,12 @@ type surged struct {
 	Orders struct {
 		Promised uint64  `json:"promised"`
 		PerOrder float64 `json:"requests_per_order"`
-		Audit    struct {
+		Audit    *struct {
 			Booked     uint64    `json:"booked_count"`
 			Invariants []finding `json:"invariants"`
 		} `json:"audit"`
 	} `json:"orders"`
-	Story struct {
+	Story *struct {
 		Tipped    *time.Duration `json:"tipped_at_ns"`
 		Recovered *time.Duration `json:"recovered_at_ns"`
 		Judged    time.Duration  `json:"judged_to_ns"`
@@ -59,6 +59,9 @@ func (b *bench) surge(ctx context.Context) error {
 		var r surged
 		if err := json.Unmarshal(text, &r); err != nil {
 			return fmt.Errorf("%s: %w", design, err)
+		}
+		if r.Orders.Audit == nil || len(r.Orders.Audit.Invariants) == 0 || r.Story == nil {
+			return fmt.Errorf("%s: the report has no audit or no story: %s", design, said[max(0, len(said)-600):])
 		}
 		runs = append(runs, r)
 	}

@@ -23,7 +23,8 @@ func TestDrawSurge(t *testing.T) {
 		of(`{"load_fingerprint": "f", "verdict": {"outcome": "fail"}, "story": {"tipped_at_ns": 4000000000, "recovered_at_ns": null},
 			"seconds": [{"at_s": 0, "launched_count": 8, "orders_count": 8}, {"at_s": 1, "launched_count": 8, "orders_count": 8}, {"at_s": 2, "launched_count": 4, "orders_count": 0}],
 			"orders": {"promised": 18, "requests_per_order": 24.46, "audit": {"booked_count": 16, "invariants": [{"id": "key-double", "broken_count": 3}, {"id": "sums", "broken_count": 0}]}}}`),
-		of(`{"load_fingerprint": "g", "verdict": {"outcome": "pass"}, "story": {"tipped_at_ns": 4000000000, "recovered_at_ns": 6000000000}, "seconds": [{"at_s": 5, "orders_count": 4}]}`),
+		of(`{"load_fingerprint": "g", "verdict": {"outcome": "pass"}, "story": {"tipped_at_ns": 4000000000, "recovered_at_ns": 6000000000}, "seconds": [{"at_s": 5, "orders_count": 4}],
+			"orders": {"audit": {"invariants": [{"id": "key-double"}]}}}`),
 	}
 	var b strings.Builder
 	drawSurge(&b, runs)

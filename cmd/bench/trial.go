@@ -31,6 +31,7 @@ const mostTime = 3 * time.Minute
 type finding struct {
 	ID       string   `json:"id"`
 	State    string   `json:"state"`
+	Checked  int      `json:"checked_count"`
 	Broken   int      `json:"broken_count"`
 	Why      string   `json:"why"`
 	Examples []string `json:"examples"`
@@ -87,7 +88,7 @@ func (b *bench) audited(ctx context.Context, t trial, dir string) (_ []finding, 
 		if err := m.start(ctx, "127.0.0.1:0"); err != nil {
 			return nil, err
 		}
-		defer m.end()
+		defer func() { m.end() }() // the one that is there then
 		yaml += "audit: {source: storefront}\n"
 		args = append(args, "--target", m.url)
 		if t.kill == "worker" {
@@ -194,9 +195,12 @@ type mortal struct {
 }
 
 // start starts it at an address.
-func (m *mortal) start(ctx context.Context, listen string) (err error) {
+func (m *mortal) start(ctx context.Context, listen string) error {
 	c := exec.CommandContext(ctx, m.program, append([]string{"storefront", "--listen", listen}, m.args...)...)
-	m.url, m.end, err = serve(c)
+	url, end, err := serve(c)
+	if err == nil {
+		m.url, m.end = url, end
+	}
 	return err
 }
 

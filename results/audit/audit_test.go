@@ -197,6 +197,13 @@ func TestBroken(t *testing.T) {
 		}, "order-missing ×1: order x: placed with key key-o-3\nkey-double ×1: key key-o-3: promised order x and others"},
 		{"a row twice", func(d *day) { d.bare(3); d.orders = append(d.orders, *d.order(3)) },
 			"key-double ×1: key key-o-3: 2 booked\nid-double ×1: order order-3: in the books 2 times"},
+		{"one coupon for two users", func(d *day) { // a lost one's number was given again
+			d.ledger = append(d.ledger, results.Promise{Kind: results.CouponPromise, Known: true, Key: "key-c-30", ID: "coupon-3"})
+		}, "coupon-missing ×1: coupon coupon-3: promised to user-3 with key key-c-3 and to others, in the books once"},
+		{"one coupon for two users, the other with the lesser key", func(d *day) {
+			d.ledger = append(d.ledger, results.Promise{Kind: results.CouponPromise, Known: true, Key: "key-a-9", ID: "coupon-3"})
+		}, "coupon-missing ×1: coupon coupon-3: promised to user-a-9 with key key-a-9 and to others, in the books once\n" +
+			`coupon-user ×1: coupon coupon-3: claimed by user-a-9 with key key-a-9, issued to "user-3"`},
 		{"a coupon's row twice", func(d *day) { d.bare(3); d.coupons[19].ID, d.coupons[19].Key = "coupon-3", "key-c-3"; d.bare(19) },
 			"id-double ×1: coupon coupon-3: in the books 2 times\ncoupon-missing ×1: coupon coupon-19: claimed with key key-c-19\n" +
 				"coupon-double ×1: key key-c-3: 2 booked"},
@@ -264,7 +271,7 @@ func TestBroken(t *testing.T) {
 			`coupon-user ×1: coupon coupon-4: claimed by user-4 with key key-c-4, issued to "user-40"`},
 		{"more than the stock", func(d *day) { d.stocks[0].Coupons = 18 }, "stock-over ×2: stock s: 20 issued of 18"},
 		{"coupons of no stock", func(d *day) { d.bare(4); d.coupons[4].Stock = "t"; d.stocks[0].Coupons-- },
-			"stock-over ?1: coupon coupon-4: of stock \"t\", of which the books say nothing\nissued-paused ?1: coupon coupon-4: of stock \"t\", of which the books say nothing"},
+			"stock-over ?1: coupon coupon-4: of stock \"t\", of which the books say nothing\nuser-over ?1: user user-4: 1 coupons of stock t, of which the books say nothing\nissued-paused ?1: coupon coupon-4: of stock \"t\", of which the books say nothing"},
 		{"more than a user may have", func(d *day) {
 			d.stocks[0].Coupons++
 			d.issue("x", "key-c-23", 250*time.Second)
@@ -284,6 +291,15 @@ func TestBroken(t *testing.T) {
 		}, `redeemed-owner ×1: coupon coupon-3 of user-3: redeemed by "user-40" on order order-3`},
 		{"redeemed too late", func(d *day) { d.coupons[3].Until = d.order(3).At.Add(-time.Minute) },
 			"redeemed-validity ×1: coupon coupon-3: redeemed at 2026-02-06T00:00:35Z on order order-3, valid from 2026-02-06T00:00:00Z until 2026-02-05T23:59:35Z"},
+		{"redeemed too late, on an order written before", func(d *day) {
+			d.coupons[3].Until = d.order(3).At.Add(time.Minute)
+			d.coupons[3].Redeemed = d.order(3).At.Add(2 * time.Minute)
+		}, "redeemed-validity ×1: coupon coupon-3: redeemed at 2026-02-06T00:02:35Z on order order-3, valid from 2026-02-06T00:00:00Z until 2026-02-06T00:01:35Z"},
+		{"redeemed in time, on an order written later", func(d *day) {
+			d.coupons[3].Until = d.order(3).At.Add(-time.Minute)
+			d.coupons[3].Redeemed = d.order(3).At.Add(-2 * time.Minute)
+			d.coupons[3].From = began.Add(-time.Hour)
+		}, ""},
 		{"redeemed too early", func(d *day) { d.coupons[3].From = d.order(3).At.Add(2 * time.Second) },
 			"redeemed-validity ×1: coupon coupon-3: redeemed at 2026-02-06T00:00:35Z on order order-3, valid from 2026-02-06T00:00:37Z until 2026-02-07T00:00:00Z"},
 		{"redeemed at the very end", func(d *day) { d.coupons[3].Until = d.order(3).At.Add(-500 * time.Millisecond) },
@@ -383,9 +399,11 @@ func TestUnchecked(t *testing.T) {
 			"order-missing order-stray key-double id-double order-key order-user order-amount order-coupon sums discount-value redeemed-twice redeemed-owner redeemed-validity redeemed-books coupon-swallowed seats-over",
 			"the source has no orders"},
 		{"no coupons", func(b *audit.Books, _ *audit.Options) { b.Coupons = nil },
-			"discount-value coupon-missing coupon-stray coupon-double coupon-user stock-over user-over redeemed-owner redeemed-validity redeemed-books coupon-swallowed false-sold-out false-limit issued-paused",
+			"id-double discount-value coupon-missing coupon-stray coupon-double coupon-user stock-over user-over redeemed-owner redeemed-validity redeemed-books coupon-swallowed false-sold-out false-limit issued-paused",
 			"the source has no coupons"},
 		{"no stocks", func(b *audit.Books, _ *audit.Options) { b.Stocks = nil }, "stock-over user-over false-sold-out false-limit issued-paused", "the source has no stocks"},
+		{"no discounts", func(b *audit.Books, _ *audit.Options) { b.Lacks = []audit.Field{audit.OrderDiscount} }, "order-amount sums discount-value coupon-swallowed", "the source does not say orders.discount"},
+		{"no ends of stocks", func(b *audit.Books, _ *audit.Options) { b.Lacks = []audit.Field{audit.StockUntil} }, "issued-paused", "the source does not say stocks.until"},
 		{"no seats", func(b *audit.Books, _ *audit.Options) { b.Seatings = nil }, "seats-over", "the source has no seats"},
 		{"no keys", func(b *audit.Books, _ *audit.Options) { b.Lacks = []audit.Field{audit.OrderKey} }, "order-stray key-double order-key", "the source does not say orders.key"},
 		{"no coupons on orders", func(b *audit.Books, _ *audit.Options) { b.Lacks = []audit.Field{audit.OrderCoupon} },
@@ -406,7 +424,7 @@ func TestUnchecked(t *testing.T) {
 			var got []string
 			for _, c := range a.In(results.StateUnchecked) {
 				got = append(got, c.ID)
-				if c.Why != tt.why || c.Checked+c.Count+c.Undecided > 0 || len(c.Examples)+len(c.Doubts) > 0 {
+				if why, part := strings.CutPrefix(c.Why, "in part: "); why != tt.why || !part && c.Checked+c.Count+c.Undecided > 0 || c.Count > 0 || len(c.Examples)+len(c.Doubts) > 0 {
 					t.Errorf("%+v, want %q", c, tt.why)
 				}
 			}

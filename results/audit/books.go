@@ -48,6 +48,8 @@ const (
 	StockCoupons   Field = "stocks.coupons"
 	StockPerUser   Field = "stocks.per_user"
 	StockPaused    Field = "stocks.paused"
+	StockFrom      Field = "stocks.from"
+	StockUntil     Field = "stocks.until"
 )
 
 // An Order is one row of the orders.

@@ -73,7 +73,7 @@ func (a *auditor) readCoupons(books iter.Seq2[Coupon, error]) error {
 func (l *look) coupon(c Coupon) error {
 	l.issued(c)
 	l.buf = l.buf[:0].kind(couponKind).text(c.ID).text(c.Key).text(c.User).text(c.Currency).text(c.Order).text(c.RedeemedBy).
-		number(c.Value).number(nanos(c.From)).number(nanos(c.Until)).flag(c.Order != "" || !c.Redeemed.IsZero())
+		number(c.Value).number(nanos(c.From)).number(nanos(c.Until)).number(nanos(c.Redeemed)).flag(c.Order != "" || !c.Redeemed.IsZero())
 	if err := l.deal(&l.byCoupon, c.ID); err != nil {
 		return err
 	}
@@ -86,11 +86,12 @@ type couponFile struct {
 	promised bool
 	key      token // it was promised to, the least if several
 	claimant token // the user of that claim
+	claimed  bool  // promised to several users
 	failed   token // the key of an order that was denied with it, the least; empty if none was
 
 	rows                              uint32
 	user, currency, order, redeemedBy token // of the least row
-	value, from, until                int64
+	value, from, until, redeemed      int64
 	spent                             bool // marked so
 
 	sales uint32
@@ -108,7 +109,9 @@ func (l *look) couponsPile(all string) error {
 		switch k {
 		case promisedKind:
 			key, user := r.token(), r.token()
-			if f.key == "" || key < f.key {
+			f.claimed = f.claimed || f.promised && user != f.claimant && user != none && f.claimant != none
+			known, better := f.claimant != none, user != none // a claim whose user is known says more
+			if f.key == "" || better && !known || better == known && key < f.key {
 				f.key, f.claimant = key, user
 			}
 			f.promised = true
@@ -117,12 +120,11 @@ func (l *look) couponsPile(all string) error {
 		case couponKind:
 			f.rows++
 			r.skip(1, 0)
-			row := couponFile{user: r.token(), currency: r.token(), order: r.token(), redeemedBy: r.token(), value: r.number(), from: r.number(), until: r.number(), spent: r.flag()}
+			row := couponFile{user: r.token(), currency: r.token(), order: r.token(), redeemedBy: r.token(), value: r.number(), from: r.number(), until: r.number(), redeemed: r.number(), spent: r.flag()}
 			if f.rows == 1 || row.user < f.user || row.user == f.user && row.order < f.order {
 				f.user, f.currency, f.order, f.redeemedBy = row.user, row.currency, row.order, row.redeemedBy
-				f.value, f.from, f.until, f.spent = row.value, row.from, row.until, row.spent
+				f.value, f.from, f.until, f.redeemed, f.spent = row.value, row.from, row.until, row.redeemed, row.spent
 			}
-
 		case orderKind:
 			f.sales++
 			f.sale = lesser(f.sale, r.token())
@@ -138,7 +140,7 @@ func (l *look) couponsPile(all string) error {
 			r.skip(1, 0)
 		case couponKind:
 			key, user := r.token(), r.token()
-			r.skip(3, 3)
+			r.skip(3, 4)
 			r.flag()
 			l.buf = l.buf[:0].kind(couponKind).raw(key).raw(id).stray(files.of(id).promised, user)
 			if err := l.deal(&l.byClaim, key.String()); err != nil {
@@ -175,6 +177,9 @@ func (l *look) redeemed(id token, f *couponFile, s sale) {
 	}
 
 	l.found.held(redeemedValidity, 1)
+	if f.order == s.order && f.redeemed != 0 { // an order may be written before or after
+		s.at = f.redeemed
+	}
 	early, late := before(s.at, f.from), f.until != 0 && !before(s.at, f.until)
 	switch skew := int64(l.Skew); {
 	case s.at == 0 || !early && !late:
@@ -206,7 +211,11 @@ func (l *look) closeCoupon(id token, f *couponFile) {
 		l.found.held(couponSwallowed, 1)
 	}
 	if f.promised {
-		if l.found.held(couponMissing, 1); f.rows == 0 {
+		l.found.held(couponMissing, 1)
+		switch {
+		case f.rows == 1 && f.claimed: // as with orders, see closeOrder
+			l.found.broken(couponMissing, 1, "coupon %s: promised to %s with key %s and to others, in the books once", id, f.claimant, f.key)
+		case f.rows == 0:
 			l.found.broken(couponMissing, 1, "coupon %s: claimed with key %s", id, f.key)
 			if f.failed != "" {
 				l.found.broken(couponSwallowed, 1, "coupon %s: gone since order %s failed with it", id, f.failed)

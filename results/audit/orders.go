@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 
@@ -131,6 +132,9 @@ func (f *orderFile) promise(t terms) {
 		t.currency, t.amount, t.subtotal = old.currency, old.amount, old.subtotal
 	} else if old.currency == none {
 		old.currency, old.amount, old.subtotal = t.currency, t.amount, t.subtotal
+	}
+	if t.currency == old.currency && t.amount == old.amount {
+		t.subtotal, old.subtotal = cmp.Or(t.subtotal, old.subtotal), cmp.Or(old.subtotal, t.subtotal)
 	}
 	f.shared = f.shared || t.key != old.key
 	f.claimed = f.claimed || t.user != old.user && t.user != none && old.user != none

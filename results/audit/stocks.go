@@ -220,7 +220,9 @@ func (l *look) usersPile(all string) error {
 			switch {
 			case user == none:
 				l.found.undecided(userOver, "%d coupons of stock %s are nobody's", n, id)
-			case s != nil && s.PerUser > 0 && n > s.PerUser:
+			case s == nil:
+				l.found.undecided(userOver, "user %s: %d coupons of stock %s, of which the books say nothing", user, n, id)
+			case s.PerUser > 0 && n > s.PerUser:
 				l.found.broken(userOver, uint64(n-s.PerUser), "user %s: %d coupons of stock %s, which gives %d", user, n, id, s.PerUser)
 			}
 		}

@@ -190,6 +190,10 @@ hint: there are order_id, key, total; audit.orders.columns says which is what, o
 			problem: `x.csv: there is no column "buyer" (audit.orders.columns.user)`},
 		{name: "a row lacks it", in: "\norder_id=o1|key=k|currency=CNY\n", problem: `x.csv, line 2: it has no "amount"
 hint: audit.orders.columns.amount says what the column is called`},
+		{name: "the first row lacks it", in: "\norder_id=o1|key=k|amount=9|currency=CNY\norder_id=o2|key=k|amount=9|currency=CNY|void=true\n", lacks: "*",
+			want: []any{audit.Order{ID: "o1", Key: "k", Amount: 9, Currency: "CNY"}},
+			problem: `x.csv, line 3: it has "void", which the first row has not
+hint: have every row say it, if only as null`},
 		{name: "the same row twice", in: plain + "\no1|k|900|CNY\no2|k2|900|CNY\no1|k|900|CNY\n", lacks: "*", want: []any{
 			audit.Order{ID: "o1", Key: "k", Amount: 900, Currency: "CNY"}, audit.Order{ID: "o2", Key: "k2", Amount: 900, Currency: "CNY"}},
 			problem: `x.csv, line 4: the same row is there a second time: order "o1"`},

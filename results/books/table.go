@@ -47,6 +47,7 @@ type column[T any] struct {
 	name string
 	said bool // the campaign says what it is called
 	at   int  // in the cells asked for; -1: it is not there
+	gone bool // the first row, where each names its own columns, does not have it
 }
 
 // A reading is a table that is being read.
@@ -135,7 +136,7 @@ func (r *reading[T]) settle() error {
 		}
 		for i, c := range r.columns {
 			if c.at >= 0 && row.Cells[c.at].State == Absent && !c.said && !c.must {
-				r.columns[i].at = -1
+				r.columns[i].gone = true
 				r.miss(c.field.name)
 			}
 		}
@@ -178,6 +179,10 @@ func (r *reading[T]) row(row Row) (v T, ok bool, err error) {
 		}
 		cell := row.Cells[c.at]
 		switch {
+		case c.gone && cell.State == Absent:
+			continue
+		case c.gone:
+			return v, false, fmt.Errorf("it has %q, which the first row has not\nhint: have every row say it, if only as null", c.name)
 		case cell.State == Absent:
 			return v, false, fmt.Errorf("it has no %q\nhint: audit.%s.columns.%s says what the column is called", c.name, r.kind.name, c.field.name)
 		case cell.State == Null || cell.Text == "":

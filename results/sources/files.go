@@ -174,7 +174,7 @@ func (s csvSheet) records() iter.Seq2[record, error] {
 		skipped := source.read - int64(text.Buffered())
 		r := csv.NewReader(text)
 		r.ReuseRecord, r.FieldsPerRecord = true, -1
-		for {
+		for line := 0; ; {
 			source.left = maxLine
 			cells, err := r.Read()
 			var parse *csv.ParseError
@@ -185,11 +185,10 @@ func (s csvSheet) records() iter.Seq2[record, error] {
 				yield(record{}, fmt.Errorf("%s: %w\nhint: a line that was cut off, or a quote that nothing closes", s.Where(parse.StartLine), parse.Err))
 				return
 			case err != nil:
-				line, _ := r.FieldPos(0)
 				yield(record{}, fmt.Errorf("%s: after line %d: %w", s.name, line, err))
 				return
 			}
-			line, _ := r.FieldPos(0)
+			line, _ = r.FieldPos(0)
 			if source.ended && skipped+r.InputOffset() == source.read && source.last != '\n' {
 				yield(record{}, fmt.Errorf("%s: the last line has no line feed at its end: it may be cut off\nhint: export it again, or end the line if it is whole", s.Where(line)))
 				return

@@ -41,6 +41,7 @@ func TestFiles(t *testing.T) {
 		{name: "a quote in a cell", text: head + "o1,k\"1,900,CNY\n", problem: "orders.csv: line 2: bare \""},
 		{name: "after a cell with a line break", text: head + "o1,\"k\n1\",900,CNY\no2,k,x,CNY\n", want: "o o1 k\n1 900 CNY", problem: `orders.csv: line 4: "amount": "x" is no amount`},
 		{name: "a quote that nothing closes", text: head + "o1,\"" + strings.Repeat("x\n", 1<<20), problem: "a row has more than 1048576 bytes"},
+		{name: "a quote in the first cell that nothing closes", text: head + "o1,k1,900,CNY\n\"" + strings.Repeat("x\n", 1<<20), want: "o o1 k1 900 CNY", problem: "orders.csv: after line 2: a row has more than 1048576 bytes"},
 		{name: "not UTF-8", text: head + "o1,k\xff,900,CNY\n", problem: "orders.csv: line 2: cell 2 is not UTF-8"},
 		{name: "UTF-16", text: "\xff\xfeo\x00", problem: "orders.csv: it is UTF-16"},
 		{name: "packed", file: "orders.csv.gz", text: packed(head + "o1,k1,900,CNY\n"), want: "o o1 k1 900 CNY"},

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -312,6 +313,24 @@ func (s *pageSheet) turn(at *url.URL, value string) *url.URL {
 	return &then
 }
 
+func isNext(relation string) bool { return strings.EqualFold(relation, "next") }
+
+// cutUnquoted cuts s at the first sep that is not within quotes.
+func cutUnquoted(s string, sep byte) (before, after string) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == sep && !quoted:
+			return s[:i], s[i+1:]
+		}
+	}
+	return s, ""
+}
+
 // nextLink returns the target of a Link header with rel="next" (RFC 8288).
 func nextLink(h http.Header) string {
 	for _, line := range h.Values("Link") {
@@ -321,10 +340,11 @@ func nextLink(h http.Header) string {
 			if !ok || !closed {
 				break
 			}
-			parameters, others, _ := strings.Cut(rest, ",")
-			for _, p := range strings.Split(parameters, ";") {
+			parameters, others := cutUnquoted(rest, ',')
+			for p := ""; parameters != ""; {
+				p, parameters = cutUnquoted(parameters, ';')
 				name, value, _ := strings.Cut(strings.TrimSpace(p), "=")
-				if strings.EqualFold(strings.TrimSpace(name), "rel") && strings.Contains(" "+strings.Trim(strings.TrimSpace(value), `"`)+" ", " next ") {
+				if strings.EqualFold(strings.TrimSpace(name), "rel") && slices.ContainsFunc(strings.Fields(strings.Trim(strings.TrimSpace(value), `"`)), isNext) {
 					return target
 				}
 			}

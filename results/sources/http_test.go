@@ -76,7 +76,7 @@ func TestPages(t *testing.T) {
 		}, want: five},
 		{name: "by the Link header", table: books.Table{Next: books.Next{By: books.Link}}, serve: func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/orders" {
-				w.Header().Set("Link", `</old>; rel="prev", <http://`+r.Host+`/more>; title=x; rel="last next"`)
+				w.Header().Set("Link", `</old>; rel="prev"; title="a, \"b; <c>", <http://`+r.Host+`/more>; title="x, y;z"; rel="last Next"`)
 				fmt.Fprint(w, objects(1, 3))
 			} else {
 				fmt.Fprint(w, objects(3, 6))

@@ -232,7 +232,9 @@ func priced(r *scenarios.Result, of *answer) bool {
 		return false
 	}
 	r.Amount, r.Currency = amount, strings.ToUpper(currency)
-	r.Subtotal = amount + discounts(of)
+	if off := discounts(of); off > 0 || applied(of, "") == "" { // of a discount that no total tells nothing is known
+		r.Subtotal = amount + off
+	}
 	return true
 }
 
