@@ -96,6 +96,7 @@ type afternoon struct {
 	killed  bool // the storefront, before requests are repeated
 	paused  bool // the campaign, by the 15th of them
 	client  http.Client
+	opened  [people + 1]chan struct{} // by shopper: closed once the checkout is open
 
 	mu       sync.Mutex
 	url      string
@@ -120,7 +121,12 @@ func newAfternoon(t *testing.T, adjust func(*Options), bugs []string) *afternoon
 	if adjust != nil {
 		adjust(&o)
 	}
-	return &afternoon{t: t, options: o, placed: map[string]string{}, codes: map[string]bool{}, refused: map[string][]string{}}
+	a := &afternoon{t: t, options: o, placed: map[string]string{}, codes: map[string]bool{}, refused: map[string][]string{}}
+	for n := range a.opened {
+		a.opened[n] = make(chan struct{})
+	}
+	close(a.opened[people]) // nobody comes after the last
+	return a
 }
 
 func (a *afternoon) pass() {
@@ -193,6 +199,8 @@ func (a *afternoon) shopper(n int) {
 		a.placed[payKey(n)] = id
 		a.mu.Unlock()
 	}
+	close(a.opened[n])
+	<-a.opened[n+1] // checkouts overlap, however fast the shop is
 	if until := a.options.ValidUntil; !until.IsZero() && n%3 == 0 {
 		time.Sleep(time.Until(until)) // these pay when their coupon is over
 	} else if !until.IsZero() {
