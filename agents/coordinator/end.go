@@ -52,7 +52,7 @@ func (m *Machine) conclude(at time.Duration) []Action {
 			var lost []*node
 			for _, n := range m.present() {
 				if n.pending == nil {
-					n.Gone, n.Fate = true, "lost: it was told to leave and did not"
+					n.gone("lost: it was told to leave and did not")
 					lost = append(lost, n)
 				}
 			}

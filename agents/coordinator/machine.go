@@ -173,7 +173,7 @@ func (m *Machine) turnAway(n *node, e Exchanged) []Action {
 	n.clocks.See(e.Clocks)
 	_, words := e.Clocks.Worst()
 	err := fmt.Errorf("%w: %s, at most %v is allowed: set it (NTP), or raise validity.clock", errClock, words, m.Clock)
-	n.Gone, n.Fate = true, "turned away: "+words
+	n.gone("turned away: " + words)
 	return append(m.close(e.At, n), Answer{ID: e.ID, Err: err})
 }
 
@@ -260,7 +260,7 @@ func (m *Machine) lapse(at time.Duration) []Action {
 		n.deadline += asleep
 		if n.Last > 0 && n.pending == nil && at > n.deadline {
 			silent := at - n.deadline + m.held()
-			n.Gone, n.Fate = true, fmt.Sprintf("lost: nothing heard for %.1f s", silent.Seconds())
+			n.gone(fmt.Sprintf("lost: nothing heard for %.1f s", silent.Seconds()))
 			lost = append(lost, n)
 		}
 	}

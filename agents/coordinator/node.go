@@ -82,6 +82,9 @@ func (n *node) absorb(seq uint64, f Facts) {
 	}
 }
 
+// gone notes that nothing is heard of n any more, and why.
+func (n *node) gone(fate string) { n.Gone, n.Fate = true, fate }
+
 // idle says that n has nothing to do any more: it has launched what it has, or
 // counted it as never started, and everybody has ended. It is exact, because
 // all of it comes from one stored snapshot.

@@ -106,8 +106,12 @@ const between = 10 * time.Millisecond
 func (c *Coordinator) await(p *parcel) {
 	select {
 	case c.disk <- struct{}{}:
-		time.Sleep(between - time.Since(c.committed))
-		c.commit() // of nothing, if somebody has just stored p
+		select {
+		case <-p.settled: // somebody has just stored it
+		default:
+			time.Sleep(between - time.Since(c.committed))
+			c.commit()
+		}
 		<-c.disk
 		<-p.settled
 	case <-p.settled:
