@@ -49,7 +49,8 @@ type buffers struct {
 
 	secrets []string // of whoever sends, for this exchange
 
-	turn      func(fd uintptr) bool // writeThenRead; see tcp.exchange
+	turn      func(fd uintptr) bool // writeThenRead; see tcp.poll
+	writes    bool                  // out is still to be written
 	sent, got int
 	wrong     error
 }
@@ -238,7 +239,13 @@ func (c *Conn) Close() error {
 // notes when.
 func (c *Conn) fill() error {
 	b := c.buf
-	n, err := c.raw.Read(b.in)
+	var n int
+	var err error
+	if s, ok := c.raw.(*tcp); ok {
+		n, err = s.receive(b)
+	} else {
+		n, err = c.raw.Read(b.in)
+	}
 	b.r, b.w = 0, n
 	if n > 0 {
 		c.answer.At = time.Now()

@@ -21,3 +21,5 @@ func dialTCP(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) {
 func (*tcp) quiet() bool { return true }
 
 func (*tcp) exchange(*buffers) (sent, read int, err error) { return 0, 0, nil }
+
+func (*tcp) receive(*buffers) (int, error) { return 0, errors.ErrUnsupported }
