@@ -84,13 +84,16 @@ func ParseUUID(s string) (UUID, error) {
 // String returns the usual 36 characters.
 func (u UUID) String() string {
 	var b [36]byte
-	hex.Encode(b[:8], u[:4])
-	hex.Encode(b[9:13], u[4:6])
-	hex.Encode(b[14:18], u[6:8])
-	hex.Encode(b[19:23], u[8:10])
-	hex.Encode(b[24:], u[10:])
-	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
-	return string(b[:])
+	return string(u.Append(b[:0]))
+}
+
+// Append appends what String returns.
+func (u UUID) Append(b []byte) []byte {
+	b = hex.AppendEncode(b, u[:4])
+	b = hex.AppendEncode(append(b, '-'), u[4:6])
+	b = hex.AppendEncode(append(b, '-'), u[6:8])
+	b = hex.AppendEncode(append(b, '-'), u[8:10])
+	return hex.AppendEncode(append(b, '-'), u[10:])
 }
 
 // macKey is the second half of the MAC's key: "flashcro" in ASCII.

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -36,6 +37,28 @@ type answer struct {
 
 	outcome results.Outcome // what ended it before its time
 	why     string          // empty if nothing did
+}
+
+// answers are those that were freed: an answer takes a kilobyte or more, and a
+// shopper one for each turn.
+var answers = sync.Pool{New: func() any { return new(answer) }}
+
+// newAnswer returns an answer of which nothing has come.
+func newAnswer() *answer {
+	a := answers.Get().(*answer)
+	*a = answer{text: a.text[:0], items: a.items[:0], plain: a.plain.empty(), thinking: a.thinking.empty()}
+	return a
+}
+
+// keepAtMost is the largest text whose memory is used again: one giant answer
+// must not pin its size for ever.
+const keepAtMost = 64 << 10
+
+// free gives the answer's memory to the next one.
+func (a *answer) free() {
+	if cap(a.text) <= keepAtMost && cap(a.items) <= keepAtMost && a.argued == 0 {
+		answers.Put(a)
+	}
 }
 
 // takeAgain takes an event that differs from an earlier one in its text alone;

@@ -11,6 +11,7 @@ package chat
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,17 +78,21 @@ func (c *Assistant) Do(conn *wire.Conn, s *crowd.Shopper, step scenarios.Step) s
 	if first == 0 || first > step.Answer {
 		first = step.Answer
 	}
-	said := c.dialect.said(nil, len(s.History) > 0, step)
+	scratch := conn.Scratch()
+	scratch.Head = appendHead(scratch.Head[:0], step)
+	said := c.dialect.said(scratch.Body[:0], len(s.History) > 0, step)
+	scratch.Body = said
 	tail := c.closed
 	if step.Offer {
 		tail = c.offered
 	}
 	resp, err := conn.Do(&wire.Request{
-		Method: "POST", Path: c.path, Header: s.Header, Extra: extra(step),
+		Method: "POST", Path: c.path, Header: s.Header, Extra: scratch.Head,
 		Body:  [][]byte{c.head, s.History, said, tail},
 		First: start.Add(first), Deadline: start.Add(step.Answer),
 	})
-	a := answer{}
+	a := newAnswer()
+	defer a.free()
 	switch {
 	case err != nil:
 		return a.lost(err)
@@ -97,9 +102,9 @@ func (c *Assistant) Do(conn *wire.Conn, s *crowd.Shopper, step scenarios.Step) s
 	kind := contentType(resp)
 	switch kind {
 	case "text/event-stream", "":
-		err = c.readStream(&a, resp)
+		err = c.readStream(a, resp)
 	case "application/json":
-		err = c.readWhole(&a, resp)
+		err = c.readWhole(a, resp)
 	default:
 		resp.ReadAll(maxBody) // for the evidence; the answer is no better for it
 		a.fault("an answer of type " + wire.Clip(kind))
@@ -109,16 +114,17 @@ func (c *Assistant) Do(conn *wire.Conn, s *crowd.Shopper, step scenarios.Step) s
 	}
 	result := a.verdict(resp.At, c.words)
 	if result.Outcome == results.OK {
+		s.History = slices.Grow(s.History, len(said)+len(a.text)+len(a.items)+64)
 		s.History = append(s.History, said...)
-		s.History = c.dialect.remember(s.History, &a)
+		s.History = c.dialect.remember(s.History, a)
 	}
 	return result
 }
 
-// extra renders the head lines of one request.
-func extra(step scenarios.Step) []byte {
-	b := append(make([]byte, 0, 256), "Content-Type: application/json\r\nAccept: text/event-stream\r\nIdempotency-Key: "...)
-	b = append(b, step.Key.String()...)
+// appendHead appends the head lines of one request.
+func appendHead(b []byte, step scenarios.Step) []byte {
+	b = append(b, "Content-Type: application/json\r\nAccept: text/event-stream\r\nIdempotency-Key: "...)
+	b = step.Key.Append(b)
 	b = append(b, "\r\n"...)
 	return wire.TraceParent(b, step.Key, step.Attempt)
 }

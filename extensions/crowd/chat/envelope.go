@@ -18,6 +18,11 @@ type envelope struct {
 	front, back   []byte // beyond the number; empty: there is none on that side
 }
 
+// empty returns an envelope that has learned nothing, in the same memory.
+func (e envelope) empty() envelope {
+	return envelope{e.before[:0], e.after[:0], e.front[:0], e.back[:0]}
+}
+
 // learn keeps what stands around text, which was found in data, and around
 // number, if that exists. The caller has seen that the event says nothing
 // beside the text.

@@ -36,24 +36,24 @@ func (a acp) head(b []byte) []byte {
 	return append(b, "\r\n"...)
 }
 
-func (a acp) request(s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
+func (a acp) request(b []byte, s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
 	const sessions = "/checkout_sessions"
 	session := sessions + "/" + url.PathEscape(step.Session)
 	switch step.Kind {
 	case scenarios.Read, scenarios.Poll:
 		return "GET", session, nil
 	case scenarios.Update:
-		body = a.appendItems(append(body, '{'), step.Item)
+		body = a.appendItems(append(b, '{'), step.Item)
 		if !a.early() {
 			body = appendCode(append(body, ','), step.Coupon)
 		}
 		return "POST", session, append(body, '}')
 	case scenarios.Delegate:
-		return "POST", "/agentic_commerce/delegate_payment", a.appendDelegation(nil, step)
+		return "POST", "/agentic_commerce/delegate_payment", a.appendDelegation(b, step)
 	case scenarios.Complete:
-		return "POST", session + "/complete", a.appendPayment(nil, step)
+		return "POST", session + "/complete", a.appendPayment(b, step)
 	}
-	body = a.appendItems(append(body, '{'), step.Item)
+	body = a.appendItems(append(b, '{'), step.Item)
 	if !a.early() {
 		body = append(body, `,"currency":"`+a.currency+`","capabilities":{}`...)
 	}

@@ -30,8 +30,9 @@ type Checkout struct {
 type dialect interface {
 	// head appends the head lines that only this protocol has.
 	head(b []byte) []byte
-	// request renders a step: its method, path behind the endpoint's, and body.
-	request(s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte)
+	// request renders a step: its method, path behind the endpoint's, and body,
+	// which it appends to b.
+	request(b []byte, s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte)
 	// envelope looks at what is around a checkout in an answer of a 2xx. It
 	// returns why the business did not do it, if it says so there, or, with
 	// false, why this is no answer of the protocol.
@@ -69,9 +70,14 @@ const maxBody = 1 << 20
 // Do implements crowd.Protocol.
 func (p *Checkout) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
 	start := time.Now()
-	method, path, body := p.dialect.request(s, step)
+	scratch := c.Scratch()
+	scratch.Head = p.appendHead(scratch.Head[:0], step)
+	method, path, body := p.dialect.request(scratch.Body[:0], s, step)
+	if body != nil {
+		scratch.Body = body
+	}
 	resp, err := c.Do(&wire.Request{
-		Method: method, Path: p.path + path, Header: s.Header, Extra: p.extra(step), Body: [][]byte{body},
+		Method: method, Path: p.path + path, Header: s.Header, Extra: scratch.Head, Body: [][]byte{body},
 		First: start.Add(step.Answer), Deadline: start.Add(step.Answer),
 	})
 	if err != nil {
@@ -89,23 +95,22 @@ func (p *Checkout) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scena
 	return r
 }
 
-// extra renders the head lines of one request. The request id is the key: what
-// is sent twice is one intent, and the trace tells the attempts apart.
-func (p *Checkout) extra(step scenarios.Step) []byte {
-	key := step.Key.String()
-	b := append(make([]byte, 0, 384), "Accept: application/json\r\n"...)
+// appendHead appends the head lines of one request. The request id is the key:
+// what is sent twice is one intent, and the trace tells the attempts apart.
+func (p *Checkout) appendHead(b []byte, step scenarios.Step) []byte {
+	b = append(b, "Accept: application/json\r\n"...)
 	switch step.Kind {
 	case scenarios.Read, scenarios.Poll: // have no body, and change nothing
 	case scenarios.Search: // changes nothing
 		b = append(b, "Content-Type: application/json\r\n"...)
 	default:
 		b = append(b, "Content-Type: application/json\r\nIdempotency-Key: "...)
-		b = append(b, key...)
+		b = step.Key.Append(b)
 		b = append(b, "\r\n"...)
 	}
 	b = p.dialect.head(b)
 	b = append(b, "Request-Id: "...)
-	b = append(b, key...)
+	b = step.Key.Append(b)
 	b = append(b, "\r\n"...)
 	return wire.TraceParent(b, step.Key, step.Request())
 }

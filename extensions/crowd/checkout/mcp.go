@@ -56,7 +56,7 @@ func arguments(s *crowd.Shopper, step scenarios.Step) []byte {
 		identified, what = false, `,"catalog":`
 	default:
 		b = append(b, `,"idempotency-key":"`...)
-		b = append(b, step.Key.String()...)
+		b = step.Key.Append(b)
 		b = append(b, '"')
 		identified = step.Kind != scenarios.Create
 	}
@@ -65,7 +65,7 @@ func arguments(s *crowd.Shopper, step scenarios.Step) []byte {
 		b = append(b, `,"id":`...)
 		b = gjson.AppendJSONString(b, step.Session)
 	}
-	if _, _, body := (ucp{}).request(s, step); body != nil {
+	if _, _, body := (ucp{}).request(nil, s, step); body != nil {
 		b = append(b, what...)
 		b = append(b, body...)
 	}

@@ -25,22 +25,23 @@ const (
 
 func (ucp) head(b []byte) []byte { return append(b, agent...) }
 
-func (ucp) request(s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
+func (ucp) request(b []byte, s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
 	method, path = ucpRoute(step)
 	switch step.Kind {
-	case scenarios.Read, scenarios.Poll: // nothing to say
+	case scenarios.Read, scenarios.Poll:
+		return method, path, nil
 	case scenarios.Search:
-		body = append(gjson.AppendJSONString([]byte(`{"query":`), step.Query), '}')
+		b = append(gjson.AppendJSONString(append(b, `{"query":`...), step.Query), '}')
 	case scenarios.Update:
 		// An update replaces the whole, so the lines are in it again.
-		body = appendLines(append(body, '{'), step.Item)
-		body = append(appendCode(append(body, ','), step.Coupon), '}')
+		b = appendLines(append(b, '{'), step.Item)
+		b = append(appendCode(append(b, ','), step.Coupon), '}')
 	case scenarios.Complete:
-		body = appendInstrument(body, s.UserID())
+		b = appendInstrument(b, s.UserID())
 	default:
-		body = append(appendLines(append(body, '{'), step.Item), '}')
+		b = append(appendLines(append(b, '{'), step.Item), '}')
 	}
-	return method, path, body
+	return method, path, b
 }
 
 // ucpRoute returns the method and the path of a step.
@@ -125,25 +126,25 @@ func (u ucpJanuary) head(b []byte) []byte {
 	return append(u.ucp.head(b), "Request-Signature: unsigned\r\n"...)
 }
 
-func (u ucpJanuary) request(s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
+func (u ucpJanuary) request(b []byte, s *crowd.Shopper, step scenarios.Step) (method, path string, body []byte) {
 	method, path = ucpRoute(step)
 	switch step.Kind {
 	case scenarios.Read, scenarios.Poll:
 		return method, path, nil
 	case scenarios.Complete:
-		return method, path, appendPaymentData(nil, s.UserID())
+		return method, path, appendPaymentData(b, s.UserID())
 	}
-	body = append(body, '{')
+	b = append(b, '{')
 	if step.Kind == scenarios.Update {
-		body = append(body, `"id":`...)
-		body = append(gjson.AppendJSONString(body, step.Session), ',')
+		b = append(b, `"id":`...)
+		b = append(gjson.AppendJSONString(b, step.Session), ',')
 	}
-	body = appendLines(body, step.Item)
-	body = append(body, `,"currency":"`+u.currency+`","payment":{}`...)
+	b = appendLines(b, step.Item)
+	b = append(b, `,"currency":"`+u.currency+`","payment":{}`...)
 	if step.Kind == scenarios.Update {
-		body = appendCode(append(body, ','), step.Coupon)
+		b = appendCode(append(b, ','), step.Coupon)
 	}
-	return method, path, append(body, '}')
+	return method, path, append(b, '}')
 }
 
 // appendPaymentData appends the body that pays.

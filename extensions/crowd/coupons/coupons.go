@@ -51,10 +51,12 @@ const maxBody = 64 << 10
 // Do implements crowd.Protocol.
 func (w *WxpayFavor) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
 	start := time.Now()
-	key := step.Key.String()
+	scratch := c.Scratch()
+	scratch.Head = appendHead(scratch.Head[:0], step)
+	scratch.Body = step.Key.Append(scratch.Body[:0])
 	resp, err := c.Do(&wire.Request{
-		Method: "POST", Path: w.path + url.PathEscape(s.UserID()) + "/coupons", Header: s.Header, Extra: extra(step, key),
-		Body:  [][]byte{w.head, []byte(key), []byte(tail)},
+		Method: "POST", Path: w.path + url.PathEscape(s.UserID()) + "/coupons", Header: s.Header, Extra: scratch.Head,
+		Body:  [][]byte{w.head, scratch.Body, []byte(tail)},
 		First: start.Add(step.Answer), Deadline: start.Add(step.Answer),
 	})
 	if err != nil {
@@ -72,10 +74,10 @@ func (w *WxpayFavor) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) sce
 	return r
 }
 
-// extra renders the head lines of one request.
-func extra(step scenarios.Step, key string) []byte {
-	b := append(make([]byte, 0, 256), "Content-Type: application/json\r\nAccept: application/json\r\nIdempotency-Key: "...)
-	b = append(b, key...)
+// appendHead appends the head lines of one request.
+func appendHead(b []byte, step scenarios.Step) []byte {
+	b = append(b, "Content-Type: application/json\r\nAccept: application/json\r\nIdempotency-Key: "...)
+	b = step.Key.Append(b)
 	b = append(b, "\r\n"...)
 	return wire.TraceParent(b, step.Key, step.Attempt)
 }

@@ -48,6 +48,7 @@ type buffers struct {
 	seen []byte // the beginning of the body, for evidence
 
 	secrets []string // of whoever sends, for this exchange
+	scratch Scratch
 
 	turn      func(fd uintptr) bool // writeThenRead; see tcp.poll
 	writes    bool                  // out is still to be written
@@ -56,6 +57,24 @@ type buffers struct {
 }
 
 var pool = sync.Pool{New: func() any { return &buffers{in: make([]byte, 8<<10)} }}
+
+// A Scratch is memory in which a step makes its request. Who grows a slice puts
+// the longer one in its place, for the next step.
+type Scratch struct{ Head, Body []byte }
+
+// Scratch returns the connection's. It is valid until Rest; what its slices
+// hold is nobody's.
+func (c *Conn) Scratch() *Scratch { return &c.borrow().scratch }
+
+// borrow returns the connection's buffers, and gets it some if it is at rest.
+func (c *Conn) borrow() *buffers {
+	if c.buf == nil {
+		c.buf = pool.Get().(*buffers)
+		c.buf.r, c.buf.w = 0, 0
+		c.buf.out, c.buf.seen, c.buf.head = c.buf.out[:0], c.buf.seen[:0], c.buf.head[:0]
+	}
+	return c.buf
+}
 
 // keepAtMost is the largest buffer that goes back to the pool: one giant answer
 // must not pin its size for ever.
@@ -71,10 +90,7 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 	if c.dirty {
 		return nil, &Error{Lost, errSpent}
 	}
-	if c.buf == nil {
-		c.buf = pool.Get().(*buffers)
-	}
-	b := c.buf
+	b := c.borrow()
 	b.r, b.w, b.secrets = 0, 0, nil
 	b.head, b.seen, b.data, b.line, b.size = b.head[:0], b.seen[:0], b.data[:0], b.line[:0], b.size[:0]
 	b.out = c.render(b.out[:0], req)
@@ -95,7 +111,10 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 		return &c.answer, nil
 	}
 	rest := b.out
-	if s, ok := c.raw.(*tcp); ok && !fresh { // on a fresh one somebody may have spoken before we do
+	switch s, ok := c.raw.(*tcp); {
+	case ok && fresh: // somebody may have spoken on it before we do
+		rest = b.out[s.send(b.out):]
+	case ok:
 		sent, read, err := s.exchange(b)
 		switch {
 		case err != nil && sent < len(b.out):
@@ -216,7 +235,7 @@ func (c *Conn) Rest() {
 		return
 	}
 	c.buf = nil
-	for _, p := range []*[]byte{&b.out, &b.head, &b.line, &b.size, &b.data, &b.seen} {
+	for _, p := range []*[]byte{&b.out, &b.head, &b.line, &b.size, &b.data, &b.seen, &b.scratch.Head, &b.scratch.Body} {
 		if cap(*p) > keepAtMost {
 			*p = nil
 		}

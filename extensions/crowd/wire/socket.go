@@ -76,11 +76,7 @@ func (c *Conn) Socket() bool { return c.socket }
 // the answer.
 func (c *Conn) Send(text []byte, first, deadline time.Time) error {
 	fresh := c.buf != nil && len(c.buf.out) > 0 // the handshake is of this step
-	if c.buf == nil {
-		c.buf = pool.Get().(*buffers)
-		c.buf.r, c.buf.w = 0, 0
-	}
-	b := c.buf
+	b := c.borrow()
 	if !fresh {
 		b.secrets, b.seen = nil, b.seen[:0]
 		b.out = append(b.out[:0], "WebSocket message\r\n\r\n"...)
@@ -220,11 +216,7 @@ func (c *Conn) fit() bool {
 	if _, secure := c.raw.(*tls.Conn); !secure && c.buf == nil && !closedByPeer(c.raw) {
 		return true
 	}
-	if c.buf == nil {
-		c.buf = pool.Get().(*buffers)
-		c.buf.r, c.buf.w = 0, 0
-		c.buf.out, c.buf.seen, c.buf.head = c.buf.out[:0], c.buf.seen[:0], c.buf.head[:0]
-	}
+	c.borrow()
 	c.frames, c.controls = 0, 0
 	c.patience(time.Now().Add(time.Millisecond))
 	for range maxControl {

@@ -178,6 +178,18 @@ func (s *tcp) exchange(b *buffers) (sent, read int, err error) {
 	return b.sent, read, err
 }
 
+// send writes what goes out at once, if the deadline allows it. The rest, and
+// what went wrong, is left to Write.
+func (s *tcp) send(p []byte) (sent int) {
+	_ = s.raw.Write(func(fd uintptr) bool {
+		if n, err := transfer(unix.SYS_WRITE, fd, p); err == 0 {
+			sent = n
+		}
+		return true
+	})
+	return sent
+}
+
 // receive reads the next bytes into b.in.
 func (s *tcp) receive(b *buffers) (read int, err error) {
 	b.writes = false

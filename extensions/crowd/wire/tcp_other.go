@@ -22,4 +22,6 @@ func (*tcp) quiet() bool { return true }
 
 func (*tcp) exchange(*buffers) (sent, read int, err error) { return 0, 0, nil }
 
+func (*tcp) send([]byte) int { return 0 }
+
 func (*tcp) receive(*buffers) (int, error) { return 0, errors.ErrUnsupported }
