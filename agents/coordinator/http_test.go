@@ -271,7 +271,7 @@ func TestExchangeOverTLS(t *testing.T) {
 	if status, _, text = w.put(5, results.Snapshot{}); status != http.StatusConflict {
 		t.Errorf("after the final one: %d %s", status, text)
 	}
-	if err := w.fleet.Leave(time.Second); err != nil {
+	if err := w.fleet.Leave(10 * time.Second); err != nil {
 		t.Error(err)
 	}
 	if err := wait(); err != nil {
@@ -399,15 +399,21 @@ func TestAnotherVersion(t *testing.T) {
 // What an ended worker still says is refused, changes nothing, and is kept apart.
 func TestSnapshotAfterTheEnd(t *testing.T) {
 	books := &shelf{}
-	co, join, wait := leading(t, Config{Store: books, Notes: books, Workers: 1, Lease: 300 * time.Millisecond, Lead: time.Millisecond})
-	w := newStub(t, "worker-1", join)
+	co, join, wait := leading(t, Config{Store: books, Notes: books, Workers: 2, Lease: 2 * time.Second, Lead: time.Millisecond})
+	w, other := newStub(t, "worker-1", join), newStub(t, "worker-2", join)
 	w.put(1, results.Snapshot{})
 	w.put(2, results.Snapshot{})
-	ended := func() bool { return len(co.Status().Members) > 0 && co.Status().Members[0].State == "lost" }
-	for late := time.Now().Add(5 * time.Second); !ended(); time.Sleep(10 * time.Millisecond) { // polling
+	ended := func() bool {
+		return slices.ContainsFunc(co.Status().Members, func(m agents.Standing) bool { return m.ID == w.id.ID && m.State == "lost" })
+	}
+	// The other keeps the run going, or nobody would hear what comes late.
+	seq := uint64(1)
+	for late := time.Now().Add(10 * time.Second); !ended(); time.Sleep(100 * time.Millisecond) { // polling
 		if time.Now().After(late) {
 			t.Fatal("the lease did not end")
 		}
+		other.put(seq, results.Snapshot{})
+		seq++
 	}
 	before := co.View()
 	ledger := []results.Promise{{Kind: results.OrderPromise, Known: true, Key: "k", ID: "o"}}
@@ -427,7 +433,9 @@ func TestSnapshotAfterTheEnd(t *testing.T) {
 	if len(books.apart) != 1 || !strings.HasSuffix(books.apart[0], "/3") {
 		t.Errorf("kept apart: %v", books.apart)
 	}
+	other.put(seq, results.Snapshot{Final: true})
 	_ = w.fleet.Leave(time.Second)
+	_ = other.fleet.Leave(time.Second)
 	if err := wait(); err != nil {
 		t.Error(err)
 	}
@@ -532,7 +540,7 @@ func TestCommitsAreSpaced(t *testing.T) {
 
 func TestLostWorkerIsAccountedFor(t *testing.T) {
 	books := &shelf{}
-	co, join, wait := leading(t, Config{Store: books, Notes: books, Workers: 1, Lease: 300 * time.Millisecond, Lead: time.Millisecond})
+	co, join, wait := leading(t, Config{Store: books, Notes: books, Workers: 1, Lease: 2 * time.Second, Lead: time.Millisecond})
 	w := newStub(t, "worker-1", join)
 	w.put(1, results.Snapshot{})
 	w.put(2, results.Snapshot{})
@@ -546,7 +554,7 @@ func TestLostWorkerIsAccountedFor(t *testing.T) {
 		due += co.Plan.Count(slot, 4*time.Second, 10*time.Second)
 	}
 	run := co.View()
-	const why = "no worker is left: stub lost: nothing heard for 0."
+	const why = "no worker is left: stub lost: nothing heard for 2."
 	if !strings.HasPrefix(run.Stopped, why) {
 		t.Errorf("stopped: %q", run.Stopped)
 	}
@@ -624,7 +632,7 @@ func TestLimits(t *testing.T) {
 			for late := time.Now().Add(5 * time.Second); !stopped && time.Now().Before(late); time.Sleep(20 * time.Millisecond) { // as workers would
 				seq++
 				for _, w := range all {
-					_, l, _ := w.put(seq, results.Snapshot{Frontier: 10 * time.Second, Cut: 11 * time.Second})
+					_, l, _ := w.put(seq, results.Snapshot{Frontier: 10 * time.Second, Cut: 11 * time.Second, Health: tt.told.Health})
 					stopped = l.Stop >= scenarios.Cut && l.Why == tt.want
 				}
 			}

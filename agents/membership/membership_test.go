@@ -88,7 +88,7 @@ func TestThreeNodesMeetAndPart(t *testing.T) {
 	if m, ok := c.Member(w1.Self().ID); !ok || m != w1.Self() {
 		t.Errorf("coordinator knows worker-1 as %+v, want %+v", m, w1.Self())
 	}
-	if err := w1.Leave(time.Second); err != nil {
+	if err := w1.Leave(10 * time.Second); err != nil {
 		t.Error(err)
 	}
 	await(t, c, "coordinator", "worker-2")
