@@ -19,12 +19,15 @@ func TestStop(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", b.program, "../flashcrowd").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
+	// Load that goes on shows as the time that is watched. Workers that are told
+	// nothing go on for four seconds or more, until their leases end.
 	told, cutOff := b.endings()
+	told.watch, cutOff.watch = 5*time.Second, 10*time.Second
 	for _, tt := range []struct {
 		ending
 		trials int
 		most   time.Duration
-	}{{told, 3, 2500 * time.Millisecond}, {cutOff, 1, 5500 * time.Millisecond}} {
+	}{{told, 3, 3500 * time.Millisecond}, {cutOff, 1, 8 * time.Second}} {
 		took, err := b.trial(t.Context(), tt.ending, tt.trials)
 		if err != nil {
 			t.Fatal(err)
