@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -161,6 +162,21 @@ func (p *process) until(word string) {
 		}
 	}
 	p.t.Fatalf("never said %q:\n%s", word, p.err.String())
+}
+
+// past waits until the progress says that so many seconds of the plan, or more,
+// are over: a line a second skips some.
+func (p *process) past(seconds int) {
+	p.t.Helper()
+	line := regexp.MustCompile(`(?m)^(\d+) s of `)
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) { // polls what another process says
+		for _, m := range line.FindAllStringSubmatch(p.err.String(), -1) {
+			if n, err := strconv.Atoi(m[1]); err == nil && n >= seconds {
+				return
+			}
+		}
+	}
+	p.t.Fatalf("never said that %d s are over:\n%s", seconds, p.err.String())
 }
 
 // path is a file of the process's folder; a pattern must match one.

@@ -51,12 +51,35 @@ func (w *witness) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 		s.line = messages[len(messages)-1].Get("content").Str
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	w.backend.ServeHTTP(out, r)
-	s.answered = time.Now()
+	answer := &stamped{ResponseWriter: out}
+	w.backend.ServeHTTP(answer, r)
+	s.answered = answer.last
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.seen = append(w.seen, s)
 }
+
+// stamped notes when each part of an answer is sent, just before: whoever gets
+// the last may go on at once.
+type stamped struct {
+	http.ResponseWriter
+	last time.Time
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (s *stamped) WriteHeader(status int) {
+	s.last = time.Now()
+	s.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (s *stamped) Write(b []byte) (int, error) {
+	s.last = time.Now()
+	return s.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController, which flushes.
+func (s *stamped) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // take returns what was seen, in order, and begins anew.
 func (w *witness) take() []sight {
