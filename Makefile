@@ -18,7 +18,7 @@ build: ## bin/flashcrowd, the one binary
 	go build -trimpath -o bin/flashcrowd ./cmd/flashcrowd
 
 test: ## all tests
-	go test ./...
+	go test -timeout 30m ./...
 
 race: ## the tests under the race detector, without cmd's child processes (needs a C compiler)
 	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v /cmd/)
@@ -68,7 +68,7 @@ surge: build ## spring-festival against each design of the storefront but null: 
 	go run ./cmd/bench surge
 
 e2e: ## whole runs through real child processes
-	go test -count=1 -v ./cmd/...
+	go test -count=1 -v -timeout 30m ./cmd/...
 
 simulation: ## the lease protocol under SEEDS (10000) seeds of trouble
 	go test ./agents -run '^TestSimulation' -seeds $(SEEDS) -v -timeout 60m
