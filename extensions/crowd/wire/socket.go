@@ -206,6 +206,10 @@ func (c *Conn) control(op ws.OpCode, payload []byte) error {
 	return nil
 }
 
+// arrivedFor is how long it may take to read and answer what has arrived since
+// the last answer.
+const arrivedFor = 100 * time.Millisecond
+
 // fit says whether a socket may be used for another message. What came since the
 // last answer is taken: a ping is answered, and messages that nobody asked for
 // are dropped.
@@ -213,13 +217,25 @@ func (c *Conn) fit() bool {
 	if c.spent || c.cancel.Load() {
 		return false
 	}
-	if _, secure := c.raw.(*tls.Conn); !secure && c.buf == nil && !closedByPeer(c.raw) {
+	carrier := c.raw
+	t, secure := c.raw.(*tls.Conn)
+	if secure {
+		carrier = t.NetConn()
+	}
+	if !secure && c.buf == nil && !closedByPeer(carrier) {
 		return true
 	}
 	c.borrow()
 	c.frames, c.controls = 0, 0
-	c.patience(time.Now().Add(time.Millisecond))
+	end := time.Now().Add(arrivedFor)
 	for range maxControl {
+		c.patience(end)
+		if !closedByPeer(carrier) {
+			if !secure && c.buf.r == c.buf.w {
+				return !c.cancel.Load()
+			}
+			c.raw.SetReadDeadline(time.Now().Add(time.Millisecond)) // TLS does not tell what it holds
+		}
 		if _, err := c.message(); err != nil {
 			c.spent = c.began || !errors.Is(err, os.ErrDeadlineExceeded)
 			return !c.spent && !c.cancel.Load()
