@@ -256,11 +256,8 @@ func (e streamError) Error() string { return fmt.Sprintf("stream error %d: %v", 
 func (h *http2Conn) usable() bool {
 	// Where there is room for one stream, or for no more because the other side
 	// goes away, the one that has just ended may take it for a moment still.
-	for range 100 {
-		if h.client.Available() > 0 || h.client.InFlight() == 0 {
-			break
-		}
-		time.Sleep(20 * time.Microsecond)
+	for end := time.Now().Add(50 * time.Millisecond); h.client.Available() == 0 && h.client.InFlight() > 0 && time.Now().Before(end); {
+		time.Sleep(20 * time.Microsecond) // polls: nothing tells
 	}
 	return h.client.Err() == nil && h.client.Available() > 0
 }
