@@ -108,7 +108,9 @@ func TestBrokenWire(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			step := claim()
-			step.Answer = 150 * time.Millisecond
+			if test.want == results.TimedOut { // a busy machine must not look like a slow campaign
+				step.Answer = 150 * time.Millisecond
+			}
 			r := New(endpoint).Do(dial(t, test.serve), shopper(), step)
 			if r.Outcome != test.want || r.Why == "" || r.End.IsZero() || r.Coupon != "" {
 				t.Errorf("%+v; want %v", r, test.want)

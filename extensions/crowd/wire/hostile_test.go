@@ -41,7 +41,6 @@ func TestHostileBackends(t *testing.T) {
 		}
 	}
 	line := []byte(strings.Repeat("x", len(block)))
-	const patience = 300 * time.Millisecond
 	for _, test := range []struct {
 		name   string
 		serve  http.HandlerFunc
@@ -80,7 +79,7 @@ func TestHostileBackends(t *testing.T) {
 			w.(http.Flusher).Flush()
 			select { // net/http notices who hangs up only when the request was read
 			case <-r.Context().Done():
-			case <-time.After(2 * patience):
+			case <-time.After(2 * patience(TimedOut)):
 			}
 		}, body: 32 << 20, want: TimedOut, status: -1},
 		{name: "a redirect", serve: func(w http.ResponseWriter, r *http.Request) {
@@ -101,10 +100,7 @@ func TestHostileBackends(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				until := time.Now().Add(20 * time.Second)
-				if test.want == TimedOut || test.want == Stalled {
-					until = time.Now().Add(patience)
-				}
+				until := time.Now().Add(patience(test.want))
 				req := &Request{Method: "POST", Path: "/", Deadline: until}
 				if test.body > 0 {
 					req.Body = [][]byte{make([]byte, test.body)}
