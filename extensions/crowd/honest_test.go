@@ -282,9 +282,10 @@ func examples(t *testing.T, run *results.Run, longest time.Duration) {
 }
 
 // TestResponseTimeOnSockets: the same on TCP and a real clock, to two in a
-// hundred. Backend and generator share this machine with whatever else it does,
-// so one round of several has to come out; and when the stall ends there are few
-// enough to answer that this takes no time to speak of.
+// hundred, and twice what the machine itself was late to wake who sleeps.
+// Backend and generator share it with whatever else it does, so one round of
+// several has to come out; and when the stall ends there are few enough to
+// answer that this takes no time to speak of.
 func TestResponseTimeOnSockets(t *testing.T) {
 	x := trial{length: 4 * time.Second, rate: "15/s", service: 20 * time.Millisecond, from: time.Second, stall: 2 * time.Second}
 	p := x.plan(t)
@@ -296,13 +297,15 @@ func TestResponseTimeOnSockets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		late := lateness()
 		run := x.run(t, p, target, zero)
 		server.Close()
+		own := min(late(), 100*time.Millisecond) // more would excuse too much
 		off := []string{}
 		for _, q := range []float64{0.75, 0.9, 0.99} {
 			want := at(waits, q) + x.service
 			for _, m := range []*results.Metric{results.StepDuration, results.StepServiceTime} {
-				if got := run.Trend(m, results.Tags{}).Quantile(q); (got - want).Abs() > want/50 {
+				if got := run.Trend(m, results.Tags{}).Quantile(q); (got - want).Abs() > want/50+2*own {
 					off = append(off, fmt.Sprintf("%s: the %v quantile is %v, by hand %v", m.Name, q, got, want))
 				}
 			}
@@ -310,9 +313,29 @@ func TestResponseTimeOnSockets(t *testing.T) {
 		if len(off) == 0 {
 			return
 		}
-		t.Logf("more than 2 %% off, with a lag of %v: %s", run.Trend(results.ScheduleLag, results.Tags{}).Quantile(0.99), strings.Join(off, "; "))
+		t.Logf("more than 2 %% off, with a lag of %v on a machine up to %v late: %s", run.Trend(results.ScheduleLag, results.Tags{}).Quantile(0.99), own, strings.Join(off, "; "))
 	}
 	t.Error("every round was off")
+}
+
+// lateness begins to measure how late the machine wakes who sleeps; what it
+// returns ends that and says the latest.
+func lateness() func() time.Duration {
+	stop, latest := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		for most := time.Duration(0); ; {
+			begin := time.Now()
+			time.Sleep(time.Millisecond) // what is measured
+			most = max(most, time.Since(begin)-time.Millisecond)
+			select {
+			case <-stop:
+				latest <- most
+				return
+			default:
+			}
+		}
+	}()
+	return func() time.Duration { close(stop); return <-latest }
 }
 
 var (
