@@ -62,17 +62,19 @@ func server(t testing.TB) string {
 	if out, err := command("initdb", "-D", data, "-U", "auditor", "--pwfile", filepath.Join(dir, "password"), "-A", "scram-sha-256", "-E", "UTF8", "--no-sync").CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	log := filepath.Join(dir, "log")
-	start := command("pg_ctl", "-D", data, "-l", log, "-w", "-t", "60", "-o", fmt.Sprintf("-h 127.0.0.1 -p %d -k '%s' -F", port, dir), "start")
-	if err := start.Run(); err != nil {
+	port := 0
+	for tries := 1; port == 0; tries++ {
+		free := freePort(t) // until somebody else takes it
+		log := filepath.Join(dir, fmt.Sprint("log", tries))
+		start := command("pg_ctl", "-D", data, "-l", log, "-w", "-t", "60", "-o", fmt.Sprintf("-h 127.0.0.1 -p %d -k '%s' -F", free, dir), "start")
+		err := start.Run()
 		said, _ := os.ReadFile(log)
-		t.Fatalf("start PostgreSQL: %v\n%s", err, said)
+		switch {
+		case err == nil:
+			port = free
+		case tries == 5 || !strings.Contains(string(said), "Address already in use"):
+			t.Fatalf("start PostgreSQL: %v\n%s", err, said)
+		}
 	}
 	t.Cleanup(func() {
 		if err := command("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop").Run(); err != nil {
@@ -80,6 +82,17 @@ func server(t testing.TB) string {
 		}
 	})
 	return fmt.Sprintf("postgres://auditor:p%%40ss%%2Fw0rd@127.0.0.1:%d/postgres", port)
+}
+
+// freePort returns a port that is free on loopback.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 // serverBin returns the folder of initdb and pg_ctl, the newest if there are
