@@ -45,44 +45,67 @@ func TestPaymentDeclined(t *testing.T) {
 	})
 }
 
-// While a payment is on its way the order is booked and not told.
+// While a payment is on its way the order is booked and not told. What is seen
+// then is looked at while it takes an hour, and what becomes of it when it takes
+// next to no time: nobody has to look in the middle of a moment.
 func TestPaymentDelayed(t *testing.T) {
 	for _, fails := range []float64{0, 1} {
-		t.Run(fmt.Sprintf("declined %v", fails), func(t *testing.T) {
-			each(t, Options{Decline: fails, Delay: 1, DelayFor: 150 * time.Millisecond}, func(t *testing.T, url string) {
-				path, card := checkoutWithCard(t, url)
-				expect(t, call{"POST", path + "/complete", "ann", "k2", benchPayment}.ok(t, url, 200), "ucp.status", "success", "status", "complete_in_progress", "order", "")
-				expect(t, call{"POST", path + "/cancel", "ann", "k3", ""}.ok(t, url, 200), "messages.0.code", "checkout_complete_in_progress")
-				seats, orders, coupons := sold(t, url)
-				if seats != 1 {
-					t.Errorf("%d seats are taken", seats)
-				}
-				expect(t, orders, "key", "k2", "void", "false", "coupon", card)
-				expect(t, coupons, "order_id", orders.Get("order_id").Str)
-
-				var s gjson.Result
-				for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
-					s = call{"GET", path, "ann", "", ""}.ok(t, url, 200)
-					if s.Get("status").Str != "complete_in_progress" {
-						break
+		for _, wait := range []time.Duration{time.Hour, 10 * time.Millisecond} {
+			t.Run(fmt.Sprintf("declined %v after %v", fails, wait), func(t *testing.T) {
+				each(t, Options{Decline: fails, Delay: 1, DelayFor: wait}, func(t *testing.T, url string) {
+					path, card := checkoutWithCard(t, url)
+					expect(t, call{"POST", path + "/complete", "ann", "k2", benchPayment}.ok(t, url, 200), "ucp.status", "success", "status", "complete_in_progress", "order", "")
+					if wait == time.Hour {
+						underWay(t, url, path, card)
+					} else {
+						decided(t, url, path, card, fails == 1)
 					}
-				}
-				seats, orders, coupons = sold(t, url)
-				if fails == 0 {
-					expect(t, s, "status", "completed", "order.id", orders.Get("order_id").Str)
-					expect(t, orders, "void", "false")
-					return
-				}
-				expect(t, s, "status", "ready_for_complete", "messages.0.code", "payment_declined", "order", "")
-				expect(t, orders, "void", "true")
-				expect(t, coupons, "order_id", "", "redeemed_at", "", "redeemed_by", "")
-				if seats != 0 {
-					t.Errorf("%d seats stay taken", seats)
-				}
-				expect(t, call{"PUT", path, "ann", "k4", withCodes(card)}.ok(t, url, 200), "discounts.applied.0.code", card, "messages", "")
+				})
 			})
-		})
+		}
 	}
+}
+
+// underWay looks at a checkout whose payment is not decided.
+func underWay(t *testing.T, url, path, card string) {
+	t.Helper()
+	expect(t, call{"POST", path + "/cancel", "ann", "k3", ""}.ok(t, url, 200), "messages.0.code", "checkout_complete_in_progress")
+	expect(t, call{"GET", path, "ann", "", ""}.ok(t, url, 200), "status", "complete_in_progress", "order", "")
+	seats, orders, coupons := sold(t, url)
+	if seats != 1 {
+		t.Errorf("%d seats are taken", seats)
+	}
+	expect(t, orders, "key", "k2", "void", "false", "coupon", card)
+	expect(t, coupons, "order_id", orders.Get("order_id").Str)
+}
+
+// decided waits for the end of a payment and looks at what became of it.
+func decided(t *testing.T, url, path, card string, fails bool) {
+	t.Helper()
+	var s gjson.Result
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+		s = call{"GET", path, "ann", "", ""}.ok(t, url, 200)
+		if s.Get("status").Str != "complete_in_progress" {
+			break
+		}
+	}
+	seats, orders, coupons := sold(t, url)
+	if !fails {
+		expect(t, s, "status", "completed", "order.id", orders.Get("order_id").Str)
+		expect(t, orders, "key", "k2", "void", "false", "coupon", card)
+		expect(t, coupons, "order_id", orders.Get("order_id").Str)
+		if seats != 1 {
+			t.Errorf("%d seats are taken", seats)
+		}
+		return
+	}
+	expect(t, s, "status", "ready_for_complete", "messages.0.code", "payment_declined", "order", "")
+	expect(t, orders, "void", "true")
+	expect(t, coupons, "order_id", "", "redeemed_at", "", "redeemed_by", "")
+	if seats != 0 {
+		t.Errorf("%d seats stay taken", seats)
+	}
+	expect(t, call{"PUT", path, "ann", "k4", withCodes(card)}.ok(t, url, 200), "discounts.applied.0.code", card, "messages", "")
 }
 
 // What becomes of a payment hangs on the seed and the key alone.
