@@ -124,6 +124,29 @@ func start(t testing.TB, o Options) string {
 	return "http://" + l.Addr().String()
 }
 
+// opened opens a shop without a network: its clock can be a test's.
+func opened(t *testing.T, o Options) *face {
+	t.Helper()
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	books := s.face.shop.books.(durable)
+	if err := books.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- books.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return s.face
+}
+
 // A call is one request of a test.
 type call struct {
 	method, path, user, key, body string

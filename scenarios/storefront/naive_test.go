@@ -9,19 +9,29 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/tidwall/gjson"
 )
 
 // What was checked is no longer true when it is acted upon: there are more
 // coupons than the stock has, and more than the user may have.
 func TestNaiveOverIssues(t *testing.T) {
-	url := start(t, Options{Design: "naive", Stock: 3, PerUser: 2, RowTime: 50 * time.Millisecond})
-	var all sync.WaitGroup
-	for i := range 8 {
-		all.Go(func() { claimOf("ann", "r"+strconv.Itoa(i%2)).ok(t, url, 200) })
-	}
-	all.Wait()
-	expect(t, call{method: "GET", path: "/books/summary"}.ok(t, url, 200), "coupons.issued", "8", "coupons.stock", "3", "coupons.per_user", "2")
-	expect(t, claimOf("ann", "r9").ok(t, url, 403), "code", "NOT_ENOUGH") // later, it is known
+	synctest.Test(t, func(t *testing.T) { // all have checked before the clock goes on
+		f := opened(t, Options{Design: "naive", Stock: 3, PerUser: 2, RowTime: 50 * time.Millisecond})
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				if status, body, _ := claimOf("ann", "r"+strconv.Itoa(i%2)).record(t, f); status != 200 {
+					t.Error(status, body)
+				}
+			})
+		}
+		all.Wait()
+		_, summary, _ := call{method: "GET", path: "/books/summary"}.record(t, f)
+		expect(t, gjson.Parse(summary), "coupons.issued", "8", "coupons.stock", "3", "coupons.per_user", "2")
+		_, later, _ := claimOf("ann", "r9").record(t, f)
+		expect(t, gjson.Parse(later), "code", "NOT_ENOUGH") // by then it is known
+	})
 }
 
 // left returns the context of who has left.

@@ -80,33 +80,40 @@ func TestNewcomersWait(t *testing.T) {
 // Further coupons are shed first; under more pressure the campaign pauses, and
 // it resumes.
 func TestPausesItself(t *testing.T) {
-	url := start(t, Options{Design: "waiting-room", RowTime: 20 * time.Millisecond})
-	claimOf("ann", "r0").ok(t, url, 200)
-	codes := make(chan string, 60)
-	for i := range cap(codes) {
-		go func() {
-			_, body, _ := claimOf(fmt.Sprint("u", i), fmt.Sprint("s", i)).do(t, url)
-			codes <- body
-		}()
-	}
-	seen := map[bool]int{}
-	for range cap(codes) {
-		seen[len(<-codes) > len(`{"coupon_id":"1000000001"}`)]++
-	}
-	stocks := call{method: "GET", path: "/books/stocks"}
-	if seen[false] < 10 || seen[true] < 10 {
-		t.Errorf("%d got a coupon, %d did not", seen[false], seen[true])
-	}
-	var paused, resumed bool
-	var body string
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && !resumed; {
-		claimOf("eve", "again").do(t, url)
-		_, body, _ = stocks.do(t, url)
-		paused = paused || strings.Contains(body, `"from"`)
-		resumed = paused && !strings.Contains(body, `"until":""`)
-	}
-	if !paused || !resumed {
-		t.Errorf("paused %v, resumed %v: %s", paused, resumed, body)
-	}
-	claimOf("eve", "at last").ok(t, url, 200)
+	synctest.Test(t, func(t *testing.T) {
+		const lasts = 20 * time.Millisecond
+		f := opened(t, Options{Design: "waiting-room", RowTime: lasts})
+		claim := func(user, request string) string {
+			_, body, _ := claimOf(user, request).record(t, f)
+			return body
+		}
+		claim("ann", "r0")
+		bodies := make(chan string)
+		for i := range 60 {
+			go func() { bodies <- claim(fmt.Sprint("u", i), fmt.Sprint("s", i)) }()
+		}
+		got := 0
+		for range 60 {
+			if strings.Contains(<-bodies, "coupon_id") {
+				got++
+			}
+		}
+		if want := int(pauseAt/lasts) + 1; got != want {
+			t.Errorf("%d got a coupon, want those %d who came before the line was too long", got, want)
+		}
+		var paused, resumed bool
+		var body string
+		for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && !resumed; time.Sleep(lasts) {
+			claim("eve", "again")
+			_, body, _ = call{method: "GET", path: "/books/stocks"}.record(t, f)
+			paused = paused || strings.Contains(body, `"from"`)
+			resumed = paused && !strings.Contains(body, `"until":""`)
+		}
+		if !paused || !resumed {
+			t.Errorf("paused %v, resumed %v: %s", paused, resumed, body)
+		}
+		if body := claim("eve", "at last"); !strings.Contains(body, "coupon_id") {
+			t.Error(body)
+		}
+	})
 }
