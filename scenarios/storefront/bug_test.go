@@ -59,8 +59,8 @@ var circumstances = map[string]func(*Options){
 	"declined-booked":        func(o *Options) { o.Decline = 0.4 },
 	"coupon-spent-first":     func(o *Options) { o.Decline = 0.4 },
 	"release-skipped":        func(o *Options) { o.Decline, o.Delay, o.DelayFor = 0.4, 0.7, 100*time.Millisecond },
-	"validity-in-local-time": func(o *Options) { o.ValidUntil = time.Now().Add(700 * time.Millisecond) },
-	"validity-at-apply":      func(o *Options) { o.ValidUntil = time.Now().Add(700 * time.Millisecond) },
+	"validity-in-local-time": func(o *Options) { o.ValidUntil = time.Now().Add(3 * time.Second) }, // the shop has to open, too
+	"validity-at-apply":      func(o *Options) { o.ValidUntil = time.Now().Add(3 * time.Second) },
 }
 
 func TestBugsAreRefused(t *testing.T) {
@@ -142,6 +142,7 @@ func (a *afternoon) pass() {
 	}
 	all.Wait()
 	if a.killed {
+		a.last()
 		shop.cmd.Process.Kill()
 		shop.cmd.Wait()
 		shop = startChild(a.t, a.options)
@@ -193,12 +194,7 @@ func (a *afternoon) shopper(n int) {
 	case 2:
 		cart = ticketsFor("bill-power", 1)
 	}
-	s := a.send(call{"POST", "/ucp/checkout-sessions", user, fmt.Sprint("open-", n), cart})
-	if id := s.Get("id").Str; id != "" {
-		a.mu.Lock()
-		a.placed[payKey(n)] = id
-		a.mu.Unlock()
-	}
+	a.open(n, cart)
 	close(a.opened[n])
 	<-a.opened[n+1] // checkouts overlap, however fast the shop is
 	if until := a.options.ValidUntil; !until.IsZero() && n%3 == 0 {
@@ -211,6 +207,32 @@ func (a *afternoon) shopper(n int) {
 		both.Go(func() { a.pay(n) })
 	}
 	both.Wait()
+}
+
+// last is a shopper of its own, after all others and before the shop is killed.
+// The books show what is committed: once they have all that was promised, what
+// follows is in a transaction that has just begun, if the shop keeps one open.
+func (a *afternoon) last() {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // polling
+		if a.orders = a.rows("orders"); wrongs["order-missing"](a) == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			a.t.Fatal("what was promised is in no books")
+		}
+	}
+	a.open(people, oneTea)
+	a.pay(people)
+}
+
+// open opens shopper n's checkout.
+func (a *afternoon) open(n int, cart string) {
+	s := a.send(call{"POST", "/ucp/checkout-sessions", fmt.Sprint("u", n), fmt.Sprint("open-", n), cart})
+	if id := s.Get("id").Str; id != "" {
+		a.mu.Lock()
+		a.placed[payKey(n)] = id
+		a.mu.Unlock()
+	}
 }
 
 // payKey is the key of shopper n's payment, as long as a UUID.
