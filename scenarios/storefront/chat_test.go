@@ -251,7 +251,8 @@ func TestQueue(t *testing.T) {
 // On a real connection: deltas arrive one by one, and a client that leaves
 // makes room for another.
 func TestStreamOnTheWire(t *testing.T) {
-	url := start(t, Options{Streams: 1, Queue: -1, Model: Model{Step: 50 * time.Millisecond}})
+	const step = 300 * time.Millisecond
+	url := start(t, Options{Streams: 1, Queue: -1, Model: Model{Step: step}})
 	ctx, leave := context.WithCancel(t.Context())
 	begin := time.Now()
 	r, err := http.NewRequestWithContext(ctx, "POST", url+chatPath, strings.NewReader(conversation(streamed, "珍珠奶茶")))
@@ -269,8 +270,8 @@ func TestStreamOnTheWire(t *testing.T) {
 			deltas++
 		}
 	}
-	if took := time.Since(begin); took < 90*time.Millisecond || took > fewestPieces*50*time.Millisecond {
-		t.Errorf("the second of %d deltas, one each 50ms, came after %v", fewestPieces, took)
+	if took := time.Since(begin); took < 2*step-10*time.Millisecond || took > fewestPieces*step {
+		t.Errorf("the second of %d deltas, one each %v, came after %v", fewestPieces, step, took)
 	}
 	status, body, header := call{"POST", chatPath, "", "", conversation(streamed, "x")}.do(t, url)
 	if status != 429 || header.Get("Retry-After") == "" || gjson.Get(body, "error.code").Str == "" {
