@@ -230,11 +230,13 @@ func (c *Conn) fit() bool {
 	end := time.Now().Add(arrivedFor)
 	for range maxControl {
 		c.patience(end)
-		if !closedByPeer(carrier) {
-			if !secure && c.buf.r == c.buf.w {
-				return !c.cancel.Load()
-			}
-			c.raw.SetReadDeadline(time.Now().Add(time.Millisecond)) // TLS does not tell what it holds
+		switch quiet := !closedByPeer(carrier); {
+		case quiet && !secure && c.buf.r == c.buf.w:
+			return !c.cancel.Load()
+		case quiet: // TLS does not tell what it holds
+			c.raw.SetReadDeadline(time.Now().Add(time.Millisecond))
+		case secure: // it may be a ticket, and no message
+			c.raw.SetReadDeadline(time.Now().Add(drainFor))
 		}
 		if _, err := c.message(); err != nil {
 			c.spent = c.began || !errors.Is(err, os.ErrDeadlineExceeded)
