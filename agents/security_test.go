@@ -83,7 +83,7 @@ func TestFleetUnderAttack(t *testing.T) {
 // unseen lists for which of the attacks nobody was turned away.
 func unseen(run *results.Run) []string {
 	return slices.DeleteFunc([]string{
-		membership.RefusedForm, membership.RefusedKey, membership.RefusedSecond,
+		membership.BarredForm, membership.BarredKey, membership.BarredSecond,
 		"stranger at the API", "exchange that can't be read", "exchange in another's name", "exchange that is too large",
 		"status or stop, asked for by no operator",
 	}, func(reason string) bool {
@@ -266,8 +266,8 @@ func TestReasonsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range append(coordinator.Barriers(), membership.RefusedForm, membership.RefusedKey, membership.RefusedProtocol,
-		membership.RefusedNode, membership.RefusedImpostor, membership.RefusedSecond) {
+	for _, r := range append(coordinator.Barriers(), membership.BarredForm, membership.BarredKey, membership.BarredProtocol,
+		membership.BarredNode, membership.BarredImpostor, membership.BarredSecond) {
 		if !strings.Contains(string(page), "`"+r+"`") {
 			t.Errorf("README.md does not have %q", r)
 		}

@@ -11,21 +11,21 @@ import (
 
 // Why somebody is not let in to the API; membership has its own for gossip.
 const (
-	refusedStranger = "stranger at the API"       // its certificate is no member's; counted once
-	refusedVersion  = "worker of another version" // likewise
-	refusedOperator = "status or stop, asked for by no operator"
-	refusedForeign  = "exchange in another's name"
-	refusedRequest  = "exchange that can't be read" // cut short, or nothing of ours
-	refusedLarge    = "exchange that is too large"
-	refusedChanged  = "exchange repeated with other bytes"
-	refusedForged   = "exchange with spans that nobody gave it"
-	refusedEnded    = "exchange after the end of its lease"
+	barredStranger = "stranger at the API"       // its certificate is no member's; counted once
+	barredVersion  = "worker of another version" // likewise
+	barredOperator = "status or stop, asked for by no operator"
+	barredForeign  = "exchange in another's name"
+	barredRequest  = "exchange that can't be read" // cut short, or nothing of ours
+	barredLarge    = "exchange that is too large"
+	barredChanged  = "exchange repeated with other bytes"
+	barredForged   = "exchange with spans that nobody gave it"
+	barredEnded    = "exchange after the end of its lease"
 )
 
 // Barriers lists the reasons for which the API does not let somebody in.
 func Barriers() []string {
-	return []string{refusedStranger, refusedVersion, refusedOperator, refusedForeign, refusedRequest, refusedLarge,
-		refusedChanged, refusedForged, refusedEnded}
+	return []string{barredStranger, barredVersion, barredOperator, barredForeign, barredRequest, barredLarge,
+		barredChanged, barredForged, barredEnded}
 }
 
 // turnDown counts an exchange that was refused. One that could not be stored is
@@ -34,17 +34,17 @@ func (c *Coordinator) turnDown(err error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.Is(err, errForeign):
-		c.tally.Add(refusedForeign)
+		c.tally.Add(barredForeign)
 	case errors.Is(err, errEnded):
-		c.tally.Add(refusedEnded)
+		c.tally.Add(barredEnded)
 	case errors.Is(err, errConflict), errors.Is(err, results.ErrChanged):
-		c.tally.Add(refusedChanged)
+		c.tally.Add(barredChanged)
 	case errors.Is(err, errForged):
-		c.tally.Add(refusedForged)
+		c.tally.Add(barredForged)
 	case errors.As(err, &large):
-		c.tally.Add(refusedLarge)
+		c.tally.Add(barredLarge)
 	case errors.Is(err, errRequest), errors.Is(err, errBroken):
-		c.tally.Add(refusedRequest)
+		c.tally.Add(barredRequest)
 	}
 }
 
@@ -52,7 +52,7 @@ func (c *Coordinator) turnDown(err error) {
 // lock is held.
 func (c *Coordinator) barred() []results.Barred {
 	if c.fleet != nil {
-		c.outside = c.fleet.Refused()
+		c.outside = c.fleet.Barred()
 	}
 	sum := map[string]uint64{}
 	for _, counts := range []map[string]uint64{c.before, c.outside, c.tally.Counts()} {

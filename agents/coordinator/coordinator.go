@@ -287,11 +287,11 @@ func (c *Coordinator) known(id string) bool {
 	if c.fleet != nil {
 		if m, ok := c.fleet.Member(id); ok && m.Role != membership.Coordinator {
 			c.seen[id] = true
-			c.tally.Forgive(refusedStranger, id) // it was faster than gossip
+			c.tally.Forgive(barredStranger, id) // it was faster than gossip
 			return true
 		}
 	}
-	c.tally.Once(refusedStranger, id)
+	c.tally.Once(barredStranger, id)
 	return false
 }
 
@@ -382,7 +382,7 @@ func (c *Coordinator) poke(id string) {
 
 func (c *Coordinator) leave(fleet *membership.Fleet) error {
 	c.mu.Lock()
-	c.outside = fleet.Refused()
+	c.outside = fleet.Barred()
 	c.fleet = nil
 	c.mu.Unlock()
 	if err := fleet.Leave(time.Second); err != nil {

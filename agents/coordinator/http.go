@@ -54,7 +54,7 @@ func (c *Coordinator) servePlan(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if from.Version != c.Version {
-		if c.tally.Once(refusedVersion, from.ID) {
+		if c.tally.Once(barredVersion, from.ID) {
 			name := from.ID
 			if m, ok := c.member(from.ID); ok {
 				name = m.Name

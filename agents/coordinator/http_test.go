@@ -346,8 +346,8 @@ func TestWhoIsTurnedAway(t *testing.T) {
 		t.Errorf("a worker asks for the status: %d, %v", status, err)
 	}
 	want := []results.Barred{
-		{Reason: refusedRequest, Count: 5}, {Reason: refusedForeign, Count: 2}, {Reason: refusedLarge, Count: 1},
-		{Reason: refusedForged, Count: 1}, {Reason: refusedOperator, Count: 1}, {Reason: refusedStranger, Count: 1},
+		{Reason: barredRequest, Count: 5}, {Reason: barredForeign, Count: 2}, {Reason: barredLarge, Count: 1},
+		{Reason: barredForged, Count: 1}, {Reason: barredOperator, Count: 1}, {Reason: barredStranger, Count: 1},
 	}
 	slices.SortFunc(want, func(a, b results.Barred) int { return strings.Compare(a.Reason, b.Reason) })
 	if got := co.Status().Barred; !slices.Equal(got, want) {
@@ -383,7 +383,7 @@ func TestAnotherVersion(t *testing.T) {
 			t.Errorf("%d %s %v", status, text, err)
 		}
 	}
-	if got := co.Status().Barred; len(got) != 1 || got[0] != (results.Barred{Reason: refusedVersion, Count: 1}) {
+	if got := co.Status().Barred; len(got) != 1 || got[0] != (results.Barred{Reason: barredVersion, Count: 1}) {
 		t.Errorf("refused: %v", got)
 	}
 	if text := said.String(); strings.Count(text, "a worker was refused") != 1 || !strings.Contains(text, "worker=worker-1") || !strings.Contains(text, "v9.9.9") {
@@ -439,7 +439,7 @@ func TestSnapshotAfterTheEnd(t *testing.T) {
 	if err := wait(); err != nil {
 		t.Error(err)
 	}
-	if want := []results.Barred{{Reason: refusedEnded, Count: 2}}; !slices.Equal(books.noted, want) {
+	if want := []results.Barred{{Reason: barredEnded, Count: 2}}; !slices.Equal(books.noted, want) {
 		t.Errorf("noted at the end: %v", books.noted)
 	}
 }

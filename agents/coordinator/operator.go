@@ -102,7 +102,7 @@ func (c *Coordinator) operator(r *http.Request) error {
 	if m, ok := c.member(from.ID); ok && m.Role == membership.Operator {
 		return nil
 	}
-	c.tally.Add(refusedOperator)
+	c.tally.Add(barredOperator)
 	return fmt.Errorf("%w: no operator of this fleet", errForeign)
 }
 

@@ -30,7 +30,7 @@ func (d *delegate) NotifyAlive(n *memberlist.Node) error {
 		return d.alienate(n, m, err)
 	}
 	if err != nil {
-		d.refused.Once(RefusedNode, n.Name)
+		d.barred.Once(BarredNode, n.Name)
 		return err
 	}
 	d.mu.Lock()
@@ -52,7 +52,7 @@ func (d *delegate) NotifyAlive(n *memberlist.Node) error {
 		if d.self.Role == Coordinator && d.alien == nil {
 			d.alien = err
 		}
-		d.refused.Once(RefusedSecond, m.ID)
+		d.barred.Once(BarredSecond, m.ID)
 		return err
 	}
 	return nil
@@ -61,8 +61,8 @@ func (d *delegate) NotifyAlive(n *memberlist.Node) error {
 // alienate turns away a node of another version, and tells both sides: each of
 // them sees the other.
 func (d *delegate) alienate(n *memberlist.Node, m Member, err error) error {
-	if d.refused.Once(RefusedProtocol, n.Name) {
-		d.log.Error("a node was refused: install the same flashcrowd on all machines", "node", cmp.Or(m.Name, n.Name), "at", n.Address(), "err", err)
+	if d.barred.Once(BarredProtocol, n.Name) {
+		d.log.Error("a node was barred: install the same flashcrowd on all machines", "node", cmp.Or(m.Name, n.Name), "at", n.Address(), "err", err)
 	}
 	if m.Role == Coordinator && d.self.Role != Coordinator {
 		d.mu.Lock()
@@ -73,7 +73,7 @@ func (d *delegate) alienate(n *memberlist.Node, m Member, err error) error {
 }
 
 func (d *delegate) impostor(n *memberlist.Node) error {
-	if d.refused.Once(RefusedImpostor, n.Name+n.Address()) {
+	if d.barred.Once(BarredImpostor, n.Name+n.Address()) {
 		d.log.Error("somebody speaks under a member's name", "node", n.Name, "at", n.Address())
 	}
 	return fmt.Errorf("node %.12s describes itself as another than before", n.Name)

@@ -79,7 +79,7 @@ type Fleet struct {
 	meta    []byte
 	changed chan struct{}
 	poked   chan struct{}
-	refused Tally
+	barred  Tally
 	leaving sync.Once
 
 	mu      sync.Mutex // never held while calling memberlist: it calls us with its own lock held
@@ -115,7 +115,7 @@ func Join(ctx context.Context, c Config) (*Fleet, error) {
 		return nil, fmt.Errorf("join fleet: %w", err)
 	}
 	logger := log.New(logWriter{f.log}, "", 0)
-	if f.guard, err = newGuard(host, port, c.Key, &f.refused, logger); err != nil {
+	if f.guard, err = newGuard(host, port, c.Key, &f.barred, logger); err != nil {
 		return nil, fmt.Errorf("join fleet: listen on %s: %w", c.Bind, err)
 	}
 	settings := settings()
@@ -259,9 +259,9 @@ func (f *Fleet) Poke(id string) {
 // yet share one value.
 func (f *Fleet) Poked() <-chan struct{} { return f.poked }
 
-// Refused returns how often this node has turned somebody away from gossip, by
-// reason: see RefusedForm and those after it.
-func (f *Fleet) Refused() map[string]uint64 { return f.refused.Counts() }
+// Barred returns how often this node has turned somebody away from gossip, by
+// reason: see BarredForm and those after it.
+func (f *Fleet) Barred() map[string]uint64 { return f.barred.Counts() }
 
 // Leave says goodbye, waits up to timeout for that to go out, and ends
 // everything that Join started. Calls after the first do nothing.

@@ -132,8 +132,8 @@ func TestWrongKeyIsRefused(t *testing.T) {
 	if n := len(c.Members()); n != 1 {
 		t.Errorf("coordinator knows %d members, want itself", n)
 	}
-	if n := c.Refused()[RefusedKey]; n < 2 { // at the join, and at the seek
-		t.Errorf("refused: %v", c.Refused())
+	if n := c.Barred()[BarredKey]; n < 2 { // at the join, and at the seek
+		t.Errorf("barred: %v", c.Barred())
 	}
 }
 

@@ -73,7 +73,7 @@ func forgeries(t testing.TB, captured, otherKey []byte, base int) map[string][][
 		random[i] = byte(r.Uint32())
 	}
 	return map[string][][]byte{
-		RefusedForm: {
+		BarredForm: {
 			changed(captured, base, 0), // memberlist would take it, and panic at its padding
 			changed(captured, base, 2),
 			changed(captured, 4, 'x'), // another label
@@ -84,7 +84,7 @@ func forgeries(t testing.TB, captured, otherKey []byte, base int) map[string][][
 			random,
 			[]byte("x"),
 		},
-		RefusedKey: {
+		BarredKey: {
 			changed(captured, base+1, captured[base+1]^1), // nonce
 			changed(captured, len(captured)-1, captured[len(captured)-1]^1),
 			otherKey,
@@ -107,8 +107,8 @@ func TestGuardPackets(t *testing.T) {
 	defer conn.Close()
 	good := packetOf(t, k, []byte("hello"))
 	bad := forgeries(t, good, packetOf(t, key(t), []byte("hello")), len(labelHeader()))
-	bad[RefusedForm] = append(bad[RefusedForm], packetOf(t, k, nil)) // memberlist panics on nothing, well sealed
-	bad[RefusedKey] = append(bad[RefusedKey], good[:len(good)-1])
+	bad[BarredForm] = append(bad[BarredForm], packetOf(t, k, nil)) // memberlist panics on nothing, well sealed
+	bad[BarredKey] = append(bad[BarredKey], good[:len(good)-1])
 	want := map[string]uint64{}
 	for reason, packets := range bad {
 		want[reason] = uint64(len(packets))
@@ -156,7 +156,7 @@ func TestGuardStreams(t *testing.T) {
 	good := streamOf(t, k, []byte("hello"), true)
 	base := len(labelHeader()) + streamHead
 	bad := forgeries(t, good, streamOf(t, key(t), []byte("hello"), true), base)
-	bad[RefusedForm] = append(bad[RefusedForm],
+	bad[BarredForm] = append(bad[BarredForm],
 		good[:len(good)-1],
 		changed(good, base-4, 0xff),           // a length of gigabytes
 		changed(good, base-streamHead, 8),     // not encrypted
@@ -164,7 +164,7 @@ func TestGuardStreams(t *testing.T) {
 		streamOf(t, k, nil, true),             // see TestGuardPackets
 		streamOf(t, k, make([]byte, maxStream), true),
 	)
-	bad[RefusedKey] = append(bad[RefusedKey], changed(good, base-1, good[base-1]-1)) // its length is authenticated
+	bad[BarredKey] = append(bad[BarredKey], changed(good, base-1, good[base-1]-1)) // its length is authenticated
 	for reason, streams := range bad {
 		for i, b := range streams {
 			before := refused.Counts()[reason]
@@ -266,7 +266,7 @@ func TestCapturedJoin(t *testing.T) {
 	if len(b) < base+100 || b[base] != version {
 		t.Fatalf("captured %x", b)
 	}
-	before := c.Refused()[RefusedForm]
+	before := c.Barred()[BarredForm]
 	for _, b := range [][]byte{b, changed(b, base, 0), changed(b, base, 2), b[:len(b)-7]} {
 		conn, err := net.Dial("tcp", c.Addr())
 		if err != nil {
@@ -277,8 +277,8 @@ func TestCapturedJoin(t *testing.T) {
 		_, _ = io.ReadAll(conn) // until it hangs up
 		conn.Close()
 	}
-	if n := c.Refused()[RefusedForm] - before; n != 3 {
-		t.Errorf("%d refused: %v", n, c.Refused())
+	if n := c.Barred()[BarredForm] - before; n != 3 {
+		t.Errorf("%d barred: %v", n, c.Barred())
 	}
 	mustJoin(t, k, Worker, "worker-2", c.Addr())
 	await(t, c, "coordinator", "worker-1", "worker-2")
@@ -347,10 +347,10 @@ func TestAnothersName(t *testing.T) {
 			say(t, k, w.Addr(), aliveMessage, a)
 		}
 	}
-	want := map[string]uint64{RefusedImpostor: 3, RefusedNode: 2, RefusedSecond: 1}
-	for late := time.Now().Add(5 * time.Second); !maps.Equal(c.Refused(), want) || !maps.Equal(w.Refused(), want); time.Sleep(5 * time.Millisecond) { // polling
+	want := map[string]uint64{BarredImpostor: 3, BarredNode: 2, BarredSecond: 1}
+	for late := time.Now().Add(5 * time.Second); !maps.Equal(c.Barred(), want) || !maps.Equal(w.Barred(), want); time.Sleep(5 * time.Millisecond) { // polling
 		if time.Now().After(late) {
-			t.Fatalf("refused: %v and %v, want %v", c.Refused(), w.Refused(), want)
+			t.Fatalf("barred: %v and %v, want %v", c.Barred(), w.Barred(), want)
 		}
 	}
 	for _, f := range []*Fleet{c, w} {
@@ -399,7 +399,7 @@ func TestAnotherProtocol(t *testing.T) {
 	if !strings.Contains(text, "install the same flashcrowd on all machines") || !strings.Contains(text, "it speaks 2, this node 1") {
 		t.Errorf("the coordinator said %s", text)
 	}
-	if n := c.Refused()[RefusedProtocol]; n != 1 || len(c.Members()) != 1 {
+	if n := c.Barred()[BarredProtocol]; n != 1 || len(c.Members()) != 1 {
 		t.Errorf("counted %d times, %d members", n, len(c.Members()))
 	}
 }

@@ -5,21 +5,21 @@ import (
 	"sync"
 )
 
-// Why somebody was turned away from gossip, as Refused counts it.
+// Why somebody was turned away from gossip, as Barred counts it.
 const (
-	RefusedForm     = "gossip in another form"           // no label of ours, another encryption version, cut short, too long
-	RefusedKey      = "gossip under another key"         // or changed on its way
-	RefusedProtocol = "node of another protocol version" // counted once for each node, as all that follow
-	RefusedNode     = "node that describes itself as none does"
-	RefusedImpostor = "node under a member's name"
-	RefusedSecond   = "second coordinator"
+	BarredForm     = "gossip in another form"           // no label of ours, another encryption version, cut short, too long
+	BarredKey      = "gossip under another key"         // or changed on its way
+	BarredProtocol = "node of another protocol version" // counted once for each node, as all that follow
+	BarredNode     = "node that describes itself as none does"
+	BarredImpostor = "node under a member's name"
+	BarredSecond   = "second coordinator"
 )
 
 // maxSubjects bounds who a tally remembers, so that a stranger with many names
 // can't grow it.
 const maxSubjects = 4 << 10
 
-// A Tally counts what was refused, by reason. The zero value is ready, and its
+// A Tally counts who was barred, by reason. The zero value is ready, and its
 // methods may be called by several goroutines at once.
 type Tally struct {
 	mu     sync.Mutex

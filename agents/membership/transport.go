@@ -47,7 +47,7 @@ type guard struct {
 	seal    cipher.AEAD
 	packets chan *memberlist.Packet
 	streams chan net.Conn
-	refused *Tally
+	barred  *Tally
 	done    chan struct{}
 	ending  sync.Once
 	running sync.WaitGroup
@@ -55,7 +55,7 @@ type guard struct {
 
 var _ memberlist.NodeAwareTransport = (*guard)(nil)
 
-func newGuard(host string, port int, key []byte, refused *Tally, logger *log.Logger) (*guard, error) {
+func newGuard(host string, port int, key []byte, barred *Tally, logger *log.Logger) (*guard, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func newGuard(host string, port int, key []byte, refused *Tally, logger *log.Log
 	g := &guard{
 		NetTransport: inner,
 		seal:         seal,
-		refused:      refused,
+		barred:       barred,
 		packets:      make(chan *memberlist.Packet),
 		streams:      make(chan net.Conn),
 		done:         make(chan struct{}),
@@ -182,10 +182,10 @@ func (g *guard) sealed(b, bound []byte) error {
 
 func (g *guard) refuse(why error) {
 	if errors.Is(why, errKey) {
-		g.refused.Add(RefusedKey)
+		g.barred.Add(BarredKey)
 		return
 	}
-	g.refused.Add(RefusedForm)
+	g.barred.Add(BarredForm)
 }
 
 func labelHeader() []byte { return append([]byte{labelMark, byte(len(label))}, label...) }

@@ -58,8 +58,10 @@ func (b *bench) engine(ctx context.Context) error {
 		}
 		defer stop()
 		at := *b
-		if flushes > 1 { // which is dearer for the storefront
-			at.rate, at.orders = b.rate*2/3, b.orders*2/3
+		if at.rate == 0 {
+			if at.rate, err = b.fits(ctx, target); err != nil {
+				return err
+			}
 		}
 		for round := range b.rounds {
 			fmt.Printf("%-6d", round+1)
@@ -95,6 +97,16 @@ func (b *bench) engine(ctx context.Context) error {
 	return nil
 }
 
+// fits returns how many shoppers a second of flashcrowd the storefront is to
+// serve: three quarters of the orders that wrk gets out of it. The others wait
+// for the storefront; who does not would find it overloaded.
+func (b *bench) fits(ctx context.Context, target string) (rate int, err error) {
+	orders, _, err := b.wrk(ctx, target)
+	rate = int(orders / closedFor.Seconds() * 3 / 4)
+	fmt.Printf("%d shoppers a second\n", rate)
+	return max(rate, 1), err
+}
+
 type client struct {
 	name string
 	run  func(b *bench, ctx context.Context, target string) (orders float64, cpu time.Duration, err error)
@@ -121,7 +133,7 @@ var clients = []client{
 
 // flashcrowd runs the engine: the whole k6 child of a worker.
 func (b *bench) flashcrowd(ctx context.Context, target string, pooled bool) (float64, time.Duration, error) {
-	c := crowd{For: time.Duration(max(1, b.orders/b.rate)) * time.Second, Rate: min(b.rate, b.orders), Pooled: pooled}
+	c := crowd{For: closedFor, Rate: b.rate, Pooled: pooled}
 	r, used, err := b.crowd(ctx, target, c, nil)
 	return float64(r.Orders.Promised), used.cpu, err
 }

@@ -42,8 +42,7 @@ type bench struct {
 	client  string // core of what is measured
 	server  string // core of the storefront
 	rounds  int
-	orders  int   // the engine's orders of a round
-	rate    int   // at which its shoppers come
+	rate    int   // at which the engine's shoppers come
 	workers int   // of the fleet whose coordinator is measured
 	minutes int64 // of its run
 	trials  int   // of stopping a fleet
@@ -61,8 +60,7 @@ func main() {
 	flag.StringVar(&b.client, "client-core", "0", "core of the client that is measured")
 	flag.StringVar(&b.server, "server-core", "1", "core of the storefront")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds, of which the medians count")
-	flag.IntVar(&b.orders, "orders", 45_000, "engine: orders of one round of flashcrowd")
-	flag.IntVar(&b.rate, "rate", 3000, "engine: shoppers a second of flashcrowd: as many as both cores can take, because the other clients keep theirs busy too")
+	flag.IntVar(&b.rate, "rate", 0, "engine: shoppers a second of flashcrowd; 0 for three quarters of what wrk gets out of the storefront")
 	flag.IntVar(&b.workers, "workers", 500, "coordinator: simulated workers")
 	flag.Int64Var(&b.minutes, "minutes", 20, "coordinator: minutes of its run, each worker exchanging once a second")
 	flag.IntVar(&b.trials, "trials", 50, "stop: fleets to stop; a tenth as many are cut off")
