@@ -50,13 +50,13 @@ func newAnswer() *answer {
 	return a
 }
 
-// keepAtMost is the largest text whose memory is used again: one giant answer
+// keepAtMost is how much of an answer's memory is used again: one giant answer
 // must not pin its size for ever.
 const keepAtMost = 64 << 10
 
 // free gives the answer's memory to the next one.
 func (a *answer) free() {
-	if cap(a.text) <= keepAtMost && cap(a.items) <= keepAtMost && a.argued == 0 {
+	if cap(a.text)+cap(a.items)+a.plain.size()+a.thinking.size() <= keepAtMost && a.argued == 0 {
 		answers.Put(a)
 	}
 }

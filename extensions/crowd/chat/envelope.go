@@ -23,6 +23,9 @@ func (e envelope) empty() envelope {
 	return envelope{e.before[:0], e.after[:0], e.front[:0], e.back[:0]}
 }
 
+// size returns the memory it holds.
+func (e envelope) size() int { return cap(e.before) + cap(e.after) + cap(e.front) + cap(e.back) }
+
 // learn keeps what stands around text, which was found in data, and around
 // number, if that exists. The caller has seen that the event says nothing
 // beside the text.

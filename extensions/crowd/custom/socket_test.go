@@ -195,6 +195,9 @@ func TestConversation(t *testing.T) {
 			case 0:
 				ws.WriteFrame(conn, ws.NewPingFrame([]byte("still there?")))
 				wsutil.WriteServerText(conn, []byte(`{"type":"news","text":"nobody asked"}`))
+			case 1: // alone, after the answer was read
+				between <- struct{}{}
+				ws.WriteFrame(conn, ws.NewPingFrame(nil))
 			case 2:
 				ws.WriteFrame(conn, closes(1001))
 			}
@@ -229,9 +232,16 @@ func TestConversation(t *testing.T) {
 				t.Errorf("turn %d shows\n%s\n%s", turn, request, response)
 			}
 			<-between
+			if turn == 1 {
+				<-between
+			}
 			c.Rest()
+			asked := time.Now()
 			if good := c.Reusable(); good != (turn < 2) {
 				t.Errorf("after turn %d: reusable %v", turn, good)
+			}
+			if took := time.Since(asked); took >= 100*time.Millisecond { // what had arrived was waited for
+				t.Errorf("after turn %d: known after %v", turn, took)
 			}
 		}
 		if handshakes != 1 || len(said) != 3 || strings.Count(said[2], `"role"`) != 5 {

@@ -11,6 +11,7 @@
 package mcp
 
 import (
+	"bytes"
 	"io"
 	"strconv"
 	"strings"
@@ -157,10 +158,10 @@ func (m *Client) exchange(c *wire.Conn, req *wire.Request, id string) ([]byte, *
 		}
 		// The response should end the stream. Where it does not at once, the
 		// connection is not used again.
-		at := resp.At
+		at, data := resp.At, bytes.Clone(event.Data)
 		_ = resp.Drain()
 		resp.At = at
-		return event.Data, resp, nil
+		return data, resp, nil
 	}
 }
 

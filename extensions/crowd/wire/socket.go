@@ -117,7 +117,7 @@ func (c *Conn) frame(f ws.Frame) error {
 // valid until the next Receive or Rest. It answers pings. When the other side
 // closes the socket the error is a *Closed. After an error the socket is spent.
 func (c *Conn) Receive() (Event, error) {
-	data, err := c.message()
+	data, err := c.message(false)
 	if err != nil {
 		c.spent = true
 		return Event{}, err
@@ -133,8 +133,9 @@ func (c *Conn) Receive() (Event, error) {
 	return Event{Data: data, At: c.answer.At}, nil
 }
 
-// message reads frames up to the end of a message.
-func (c *Conn) message() ([]byte, error) {
+// message reads frames up to the end of a message, or to a ping, a pong or a
+// close between messages if that is enough.
+func (c *Conn) message(enough bool) ([]byte, error) {
 	b := c.buf
 	b.data = b.data[:0]
 	for state := ws.StateClientSide; ; {
@@ -159,7 +160,7 @@ func (c *Conn) message() ([]byte, error) {
 		}
 		if h.OpCode.IsControl() {
 			b.data = b.data[:start]
-			if err := c.control(h.OpCode, payload); err != nil {
+			if err := c.control(h.OpCode, payload); err != nil || enough && !state.Fragmented() {
 				return nil, err
 			}
 			continue
@@ -238,7 +239,7 @@ func (c *Conn) fit() bool {
 		case secure: // it may be a ticket, and no message
 			c.raw.SetReadDeadline(time.Now().Add(drainFor))
 		}
-		if _, err := c.message(); err != nil {
+		if _, err := c.message(true); err != nil {
 			c.spent = c.began || !errors.Is(err, os.ErrDeadlineExceeded)
 			return !c.spent && !c.cancel.Load()
 		}

@@ -182,7 +182,7 @@ func (s *tcp) exchange(b *buffers) (sent, read int, err error) {
 // what went wrong, is left to Write.
 func (s *tcp) send(p []byte) (sent int) {
 	_ = s.raw.Write(func(fd uintptr) bool {
-		if n, err := transfer(unix.SYS_WRITE, fd, p); err == 0 {
+		if n, err := transfer(writes, fd, p); err == 0 {
 			sent = n
 		}
 		return true
@@ -212,7 +212,7 @@ func (s *tcp) poll(b *buffers) (read int, err error) {
 // poller calls it; false means to wait until there is something to read.
 func (b *buffers) writeThenRead(fd uintptr) (done bool) {
 	for b.writes {
-		n, err := transfer(unix.SYS_WRITE, fd, b.out)
+		n, err := transfer(writes, fd, b.out)
 		switch {
 		case err == syscall.EINTR:
 			continue
@@ -226,7 +226,7 @@ func (b *buffers) writeThenRead(fd uintptr) (done bool) {
 		return n < len(b.out)
 	}
 	for {
-		n, err := transfer(unix.SYS_READ, fd, b.in)
+		n, err := transfer(reads, fd, b.in)
 		switch {
 		case err == syscall.EINTR:
 			continue
@@ -241,12 +241,6 @@ func (b *buffers) writeThenRead(fd uintptr) (done bool) {
 		}
 		return true
 	}
-}
-
-// transfer reads or writes what the socket takes or gives at once.
-func transfer(call, fd uintptr, p []byte) (int, syscall.Errno) {
-	n, _, err := unix.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-	return int(n), err
 }
 
 var _ net.Conn = (*tcp)(nil)
