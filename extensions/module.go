@@ -80,7 +80,9 @@ func (i *instance) crowd(value sobek.Value) error {
 	defer end(nil)
 	switch err := i.session.open(); {
 	case err == nil:
-		engine, err := i.engine(i.session.setup, false, end)
+		facts := newCourier(state.Samples)
+		defer facts.flush()
+		engine, err := i.engine(i.session.setup, false, facts.emit, end)
 		if err != nil {
 			i.session.fail(err)
 			return err
@@ -105,7 +107,7 @@ func (i *instance) crowd(value sobek.Value) error {
 	if err != nil {
 		return err
 	}
-	engine, err := i.engine(setup, true, end)
+	engine, err := i.engine(setup, true, i.samples(), end)
 	if err != nil {
 		return err
 	}
@@ -119,9 +121,9 @@ func (i *instance) crowd(value sobek.Value) error {
 	return nil
 }
 
-// engine builds the engine for a setup; its facts leave through k6's samples.
-// It is ended when the campaign's files can't be read any more.
-func (i *instance) engine(setup link.Setup, alone bool, end func(error)) (*crowd.Engine, error) {
+// engine builds the engine for a setup, which emits its facts into emit. It is
+// ended when the campaign's files can't be read any more.
+func (i *instance) engine(setup link.Setup, alone bool, emit func(results.Fact), end func(error)) (*crowd.Engine, error) {
 	plan, err := read(setup, end)
 	if err != nil {
 		return nil, err
@@ -142,13 +144,7 @@ func (i *instance) engine(setup link.Setup, alone bool, end func(error)) (*crowd
 			return nil, err
 		}
 	}
-	config.Alone = alone
-	if alone {
-		config.Emit = i.samples()
-	} else {
-		state := i.vu.State()
-		config.Emit = func(f results.Fact) { state.Samples <- &parcel{fact: f} }
-	}
+	config.Alone, config.Emit = alone, emit
 	return crowd.New(config), nil
 }
 
@@ -168,7 +164,9 @@ func given(plan *scenarios.Plan, env map[string]string) error {
 func (i *instance) samples() func(results.Fact) {
 	state := i.vu.State()
 	c := &catalogue{metrics: i.metrics, root: state.Tags.GetCurrentValues().Tags, tags: make(map[results.Tags]*metrics.TagSet)}
-	return func(f results.Fact) { state.Samples <- &parcel{fact: f, samples: c.samples(f, time.Now())} }
+	return func(f results.Fact) {
+		state.Samples <- &parcel{facts: []results.Fact{f}, samples: c.samples(f, time.Now())}
+	}
 }
 
 // read reads a setup's plan and the campaign's files with it. What goes wrong

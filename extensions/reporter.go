@@ -103,22 +103,27 @@ func (r *reporter) cut(m *meter, final bool) {
 // foldAtOnce is how many facts are folded before others may run. k6 hands over
 // what happened in 50 ms at once; on one core, folding a busy second's share of
 // that without a break would make every shopper late who is due meanwhile.
-const foldAtOnce = 4
+const foldAtOnce = 16
 
 // AddMetricSamples implements output.Output.
 func (r *reporter) AddMetricSamples(containers []metrics.SampleContainer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i, c := range containers {
-		if i%foldAtOnce == foldAtOnce-1 {
+	for _, c := range containers {
+		if p, ok := c.(*parcel); ok {
+			r.fold(p.facts)
+		}
+	}
+}
+
+// fold folds facts; r.mu is held.
+func (r *reporter) fold(facts []results.Fact) {
+	for i, f := range facts {
+		if i%foldAtOnce == 0 {
 			runtime.Gosched()
 		}
-		p, ok := c.(*parcel)
-		if !ok {
-			continue
-		}
-		r.recorder.Add(p.fact)
-		if m, ok := p.fact.(results.Mark); ok && len(m.Applied) > 0 {
+		r.recorder.Add(f)
+		if m, ok := f.(results.Mark); ok && len(m.Applied) > 0 {
 			r.session.cutSoon() // somebody may be waiting for what was given up
 		}
 	}

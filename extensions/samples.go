@@ -71,11 +71,11 @@ func (c *catalogue) set(t results.Tags) *metrics.TagSet {
 	return s
 }
 
-// parcel is a fact on its way through k6. Immutable: k6 reads it in other
+// parcel is facts on their way through k6. Immutable: k6 reads it in other
 // goroutines.
 type parcel struct {
-	fact    results.Fact
-	samples metrics.Samples // nil where nobody but the reporter listens
+	facts   []results.Fact
+	samples metrics.Samples // of its one fact; nil where nobody but the reporter listens
 }
 
 // GetSamples implements metrics.SampleContainer.

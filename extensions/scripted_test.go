@@ -109,7 +109,7 @@ func (v *vu) run(t *testing.T, js string) sobek.Value {
 // facts returns what was measured so far, by the names of facts.
 func (v *vu) facts() (facts []results.Fact) {
 	for len(v.samples) > 0 {
-		facts = append(facts, (<-v.samples).(*parcel).fact)
+		facts = append(facts, (<-v.samples).(*parcel).facts...)
 	}
 	return facts
 }
