@@ -47,11 +47,6 @@ func (b *bench) engine(ctx context.Context) error {
 	var ratios string
 	for _, flushes := range []int{1, 32} {
 		figures := map[string][]float64{}
-		fmt.Printf("\norders per CPU-second, streams in %d write(s)\n%-6s", flushes, "round")
-		for _, c := range clients {
-			fmt.Printf(" %12s", c.name)
-		}
-		fmt.Println()
 		target, stop, err := b.storefront(ctx, flushes)
 		if err != nil {
 			return err
@@ -60,9 +55,14 @@ func (b *bench) engine(ctx context.Context) error {
 		at := *b
 		if at.rate == 0 {
 			if at.rate, err = b.fits(ctx, target); err != nil {
-				return err
+				return fmt.Errorf("wrk, to find a rate: %w", err)
 			}
 		}
+		fmt.Printf("\norders per CPU-second, streams in %d write(s), flashcrowd at %d shoppers a second\n%-6s", flushes, at.rate, "round")
+		for _, c := range clients {
+			fmt.Printf(" %12s", c.name)
+		}
+		fmt.Println()
 		for round := range b.rounds {
 			fmt.Printf("%-6d", round+1)
 			for _, c := range clients {
@@ -98,13 +98,11 @@ func (b *bench) engine(ctx context.Context) error {
 }
 
 // fits returns how many shoppers a second of flashcrowd the storefront is to
-// serve: three quarters of the orders that wrk gets out of it. The others wait
+// serve: three fifths of the orders that wrk gets out of it. The others wait
 // for the storefront; who does not would find it overloaded.
 func (b *bench) fits(ctx context.Context, target string) (rate int, err error) {
 	orders, _, err := b.wrk(ctx, target)
-	rate = int(orders / closedFor.Seconds() * 3 / 4)
-	fmt.Printf("%d shoppers a second\n", rate)
-	return max(rate, 1), err
+	return max(int(orders/closedFor.Seconds()*3/5), 1), err
 }
 
 type client struct {
