@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/flashcrowd/flashcrowd/results"
@@ -95,12 +97,12 @@ func (p *Plan) demand(most uint64) Demand {
 }
 
 // walk takes one shopper through its journey, every answer a yes, enters it
-// into the course and says how many requests it sent and how long it stayed.
+// into the course and says how many requests it sent and how long it stayed. An
+// assistant that drives calls tools once the shopper has said its lines.
 func (p *Plan) walk(id ID, e Expect, c *course) (requests int, visit time.Duration) {
 	s := p.Shopper(id)
 	journey, now := s.Walk(), s.At
-	yes := Result{Outcome: results.OK, Coupon: "c", Session: "s", Token: "t", Order: "o", Amount: 1, Currency: "CNY"}
-	last := Result{}
+	last, calls, lines := Result{}, s.obliged(), s.turns()
 	for ; requests < longestWalk; requests++ {
 		step, more := journey.Next(last)
 		if !more {
@@ -120,9 +122,40 @@ func (p *Plan) walk(id ID, e Expect, c *course) (requests int, visit time.Durati
 			}
 		})
 		last = yes
+		if step.Offer {
+			if lines--; lines <= 0 && len(calls) > 0 {
+				last.Calls, calls = calls[:1], calls[1:]
+			}
+		}
 	}
 	c.spend(s.At, now, func(b *bin, d time.Duration) { b.shoppers += d })
 	return requests, now - s.At
+}
+
+// yes is an answer that gives whatever was asked for.
+var yes = Result{Outcome: results.OK, Coupon: "c", Session: "s", Token: "t", Order: "o", Amount: 1, Currency: "CNY"}
+
+// obliged are the calls of an assistant that does what the shopper came for and
+// is told yes: each tool once, in the order in which they are offered, one in
+// each answer.
+func (s Shopper) obliged() (calls []ToolCall) {
+	t, wants := &s.plan.Target, script(s.Journey, s.turns())
+	for _, kind := range t.tools() {
+		if kind != Search && !slices.Contains(wants, kind) {
+			continue
+		}
+		arguments := "{}"
+		switch {
+		case kind == Create, kind == Complete && !t.Checkout.offers(Create):
+			arguments = `{"item":"i"}`
+		case kind == Update:
+			arguments = fmt.Sprintf(`{"checkout":%q,"coupon":%q}`, yes.Session, yes.Coupon)
+		case kind == Complete:
+			arguments = fmt.Sprintf(`{"checkout":%q}`, yes.Session)
+		}
+		calls = append(calls, ToolCall{ID: kind.String(), Name: kind.String(), Arguments: arguments})
+	}
+	return calls
 }
 
 // longestWalk is more requests than any journey has whose answers are all yes.

@@ -47,6 +47,7 @@ func TestDemandByHand(t *testing.T) {
 		{"one turn", steady + "  journeys: {browse: 1}\n  turns: 1", 2 * time.Second, 1, 20, 2, 20, 10},
 		{"two turns", steady + "  journeys: {browse: 1}\n  turns: 2\n  think: {median: 6s, p90: 6s}", 10 * time.Second, 2, 100, 10, 40, 20},
 		{"an order", steady + "  journeys: {repeat: 1}\n  turns: 1", 3 * time.Second, 3, 30, 3, 20, 30},
+		{"an order that the assistant drives", steady + "  journeys: {repeat: 1}\n  turns: 2\n  think: {median: 2s, p90: 2s}\n  driven: {}", 11500 * time.Millisecond, 7, 115, 11.5, 80, 70},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := demanded(t, c.crowd).Demand()
@@ -98,6 +99,10 @@ func TestDemandOfEveryJourney(t *testing.T) {
 			d := demanded(t, text).Demand()
 			if d.Requests < 3 || d.Requests > 100 || d.Visit <= 0 || d.Visit > time.Hour {
 				t.Errorf("%s of a %s: %+v", journey, persona, d)
+			}
+			driven := demanded(t, text+"\n  driven: {}").Demand()
+			if driven.Requests < d.Requests || driven.Requests > d.Requests+10 || driven.Visit < d.Visit {
+				t.Errorf("%s of a %s: %+v, driven %+v", journey, persona, d, driven)
 			}
 		}
 	}
