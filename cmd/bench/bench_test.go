@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"testing"
 	"time"
@@ -72,5 +73,25 @@ func TestAudit(t *testing.T) {
 	b := bench{entries: 12_345, dir: t.TempDir()}
 	if err := b.audit(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestWhatHappensBetween(t *testing.T) {
+	start := time.Date(2026, 2, 6, 12, 0, 0, 0, time.UTC)
+	var seen []reading
+	for n := range 5 { // half of a processor, looked at every two seconds
+		seen = append(seen, reading{start.Add(time.Duration(2*n) * time.Second), time.Duration(n) * time.Second})
+	}
+	for _, c := range []struct{ from, to, want int }{{0, 8, 4}, {2, 6, 2}, {1, 5, 2}, {6, 60, 1}, {60, 70, 0}} {
+		if got := processor(seen, start.Add(time.Duration(c.from)*time.Second), start.Add(time.Duration(c.to)*time.Second)); got != time.Duration(c.want)*time.Second {
+			t.Errorf("from %d s to %d s it used %v, want %d s", c.from, c.to, got, c.want)
+		}
+	}
+	var r report
+	if err := json.Unmarshal([]byte(`{"seconds": [{"at_s": -1, "orders_count": 1}, {"at_s": 0, "orders_count": 2}, {"at_s": 3, "orders_count": 4}, {"at_s": 5, "orders_count": 8}]}`), &r); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.orders(0, 5*time.Second); got != 6 {
+		t.Errorf("%d orders in seconds 0 to 5, want 6", got)
 	}
 }

@@ -30,7 +30,8 @@ type crowd struct {
 
 // report is what is needed of a run's JSON.
 type report struct {
-	Orders struct {
+	Started time.Time `json:"started"` // zero of plan time
+	Orders  struct {
 		Promised int `json:"promised"`
 	} `json:"orders"`
 	Shoppers struct {
@@ -38,8 +39,10 @@ type report struct {
 		Ended   map[string]int `json:"ended"`
 	} `json:"shoppers"`
 	Seconds []struct {
-		Launched int `json:"launched_count"`
-		Ended    int `json:"ended_count"`
+		At       int64 `json:"at_s"`
+		Launched int   `json:"launched_count"`
+		Ended    int   `json:"ended_count"`
+		Orders   int   `json:"orders_count"`
 	} `json:"seconds"`
 	Metrics map[string]struct {
 		Values map[string]float64 `json:"values"`
@@ -55,6 +58,17 @@ func (r report) live() (most int) {
 		now -= s.Ended
 	}
 	return most
+}
+
+// orders returns how many were promised between two moments of plan time, which
+// are whole seconds.
+func (r report) orders(from, to time.Duration) (sum int) {
+	for _, s := range r.Seconds {
+		if at := time.Duration(s.At) * time.Second; from <= at && at < to {
+			sum += s.Orders
+		}
+	}
+	return sum
 }
 
 // watchEvery is how often a child is looked at; what it uses after the last
