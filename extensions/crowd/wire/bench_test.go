@@ -59,7 +59,7 @@ func benchmarkExchange(b *testing.B, answer string, read func(*Response) error) 
 			b.Fatal("not reusable")
 		}
 		req.First = time.Now().Add(time.Minute)
-		req.Deadline = req.First
+		req.Deadline = req.First.Add(time.Minute)
 		r, err := c.Do(req)
 		if err != nil {
 			b.Fatal(err)
@@ -100,6 +100,7 @@ func BenchmarkEvents(b *testing.B) {
 			if err != nil {
 				return err
 			}
+			r.Answering()
 		}
 	})
 }

@@ -21,7 +21,9 @@ type Conn struct {
 	dirty  bool // an answer was not read to its end, or forbids another request
 	used   bool // a request was sent on it
 	cancel atomic.Bool
-	buf    *buffers // nil at rest
+	until  time.Time // how long it is waited for; see patience
+	armed  time.Time // the poller's deadline, not later than that; zero: none
+	buf    *buffers  // nil at rest
 
 	socket   bool // it went over to WebSocket; see socket.go
 	spent    bool // and must not be used for another message
@@ -102,7 +104,6 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 	if first.IsZero() || !req.Deadline.IsZero() && first.After(req.Deadline) {
 		first = req.Deadline
 	}
-	c.answer.first = first
 	c.patience(first)
 	if h, ok := c.raw.(*http2Conn); ok {
 		if err := h.do(c, req.Method); err != nil {
@@ -115,7 +116,7 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 	case ok && fresh: // somebody may have spoken on it before we do
 		rest = b.out[s.send(b.out):]
 	case ok:
-		sent, read, err := s.exchange(b)
+		sent, read, err := s.exchange(c)
 		switch {
 		case err != nil && sent < len(b.out):
 			return c.early(err)
@@ -127,7 +128,7 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 		rest = b.out[sent:]
 	}
 	if len(rest) > 0 {
-		if _, err := c.raw.Write(rest); err != nil {
+		if err := c.write(rest); err != nil {
 			return c.early(err)
 		}
 	}
@@ -135,6 +136,17 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 		return nil, err
 	}
 	return &c.answer, nil
+}
+
+// write writes what did not go out at once.
+func (c *Conn) write(rest []byte) error {
+	for {
+		n, err := c.raw.Write(rest)
+		if err == nil || !c.ongoing(err) {
+			return err
+		}
+		rest = rest[n:]
+	}
 }
 
 // early is for a request that could not be written whole: who refuses it before
@@ -179,25 +191,6 @@ func (c *Conn) render(b []byte, req *Request) []byte {
 		b = append(b, part...)
 	}
 	return b
-}
-
-// patience sets until when the connection is waited for. A cancel that came
-// before stands.
-func (c *Conn) patience(until time.Time) {
-	c.raw.SetDeadline(until) // a closed connection will say so when it is read
-	if c.cancel.Load() {
-		c.raw.SetDeadline(past)
-	}
-}
-
-// past is a deadline that is over, whatever the clock says.
-var past = time.Unix(1, 0)
-
-// Cancel makes what the connection is doing, and whatever it is asked to do
-// from now on, fail as canceled. It may be called from any goroutine.
-func (c *Conn) Cancel() {
-	c.cancel.Store(true)
-	c.raw.SetDeadline(past)
 }
 
 // Target returns the target's name, with its port if the URL has one, and the
@@ -261,7 +254,7 @@ func (c *Conn) fill() error {
 	var n int
 	var err error
 	if s, ok := c.raw.(*tcp); ok {
-		n, err = s.receive(b)
+		n, err = s.receive(c)
 	} else {
 		n, err = c.raw.Read(b.in)
 	}

@@ -15,7 +15,6 @@ type Response struct {
 	At     time.Time // when the bytes that were read last arrived
 
 	c         *Conn
-	first     time.Time // until when the connection waits until it is answering
 	deadline  time.Time
 	answering bool
 	upgrade   string // what a 101 has to say; empty if it must not come
@@ -43,7 +42,7 @@ func (r *Response) Answering() {
 		return
 	}
 	r.answering = true
-	if !r.first.Equal(r.deadline) {
+	if !r.c.until.Equal(r.deadline) {
 		r.c.patience(r.deadline)
 	}
 }

@@ -65,6 +65,7 @@ func (r *Response) upgraded() error {
 		return malformed("the answer uses an extension that was not offered")
 	}
 	r.c.socket, r.end = true, io.EOF
+	r.c.arm() // it was lazy until here
 	return nil
 }
 

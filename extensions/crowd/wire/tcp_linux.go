@@ -167,15 +167,15 @@ func (s *tcp) quiet() bool {
 	return err == unix.EAGAIN || err == unix.EINTR
 }
 
-// exchange sends b.out and reads the first bytes of the answer into b.in; sent
-// is how much went out. An answer never stands in the socket when a request is
+// exchange sends the request and reads the first bytes of the answer; sent is
+// how much went out. An answer never stands in the socket when a request is
 // sent, so reading is not tried before the poller has something: the wait begins
 // before the write, and can't miss it. A request that does not fit at once is
 // left to the caller, who writes the rest and reads then.
-func (s *tcp) exchange(b *buffers) (sent, read int, err error) {
-	b.sent, b.writes = 0, true
-	read, err = s.poll(b)
-	return b.sent, read, err
+func (s *tcp) exchange(c *Conn) (sent, read int, err error) {
+	c.buf.sent, c.buf.writes = 0, true
+	read, err = s.poll(c)
+	return c.buf.sent, read, err
 }
 
 // send writes what goes out at once, if the deadline allows it. The rest, and
@@ -190,22 +190,29 @@ func (s *tcp) send(p []byte) (sent int) {
 	return sent
 }
 
-// receive reads the next bytes into b.in.
-func (s *tcp) receive(b *buffers) (read int, err error) {
-	b.writes = false
-	return s.poll(b)
+// receive reads the next bytes.
+func (s *tcp) receive(c *Conn) (read int, err error) {
+	c.buf.writes = false
+	return s.poll(c)
 }
 
-// poll lets the poller call for b.
-func (s *tcp) poll(b *buffers) (read int, err error) {
+// poll lets the poller call for c's buffers. Who is woken too early has written
+// already, unless the deadline was over before: writes says which.
+func (s *tcp) poll(c *Conn) (read int, err error) {
+	b := c.buf
 	if b.turn == nil {
 		b.turn = b.writeThenRead
 	}
 	b.got, b.wrong = 0, nil
-	if err := s.raw.Read(b.turn); err != nil {
-		return 0, err
+	for {
+		err := s.raw.Read(b.turn)
+		if err == nil {
+			return b.got, b.wrong
+		}
+		if !c.ongoing(err) {
+			return 0, err
+		}
 	}
-	return b.got, b.wrong
 }
 
 // writeThenRead writes b.out, if that is still to be done, and then reads. The

@@ -20,8 +20,8 @@ func dialTCP(context.Context, netip.Addr, netip.AddrPort) (net.Conn, error) {
 
 func (*tcp) quiet() bool { return true }
 
-func (*tcp) exchange(*buffers) (sent, read int, err error) { return 0, 0, nil }
+func (*tcp) exchange(*Conn) (sent, read int, err error) { return 0, 0, nil }
 
 func (*tcp) send([]byte) int { return 0 }
 
-func (*tcp) receive(*buffers) (int, error) { return 0, errors.ErrUnsupported }
+func (*tcp) receive(*Conn) (int, error) { return 0, errors.ErrUnsupported }
