@@ -104,3 +104,31 @@ func BenchmarkEvents(b *testing.B) {
 		}
 	})
 }
+
+// again is a connection that gives the same answer to each request.
+type again struct {
+	memory
+	answer []byte
+}
+
+func (a *again) Write(b []byte) (int, error) {
+	a.in = a.answer
+	return len(b), nil
+}
+
+// What an answer costs beside the system: its head and a short body.
+func BenchmarkHead(b *testing.B) {
+	c := New(&again{answer: []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nVary: Origin\r\nDate: Fri, 06 Feb 2026 12:00:00 GMT\r\nContent-Length: 2\r\n\r\n{}")}, &Target{host: "127.0.0.1:8080"})
+	req := &Request{Method: "POST", Path: "/v1/chat", Header: []byte("Content-Type: application/json\r\n"), Body: [][]byte{[]byte("{}")}}
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := c.Do(req)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := r.ReadAll(9); err != nil || r.Field("Content-Type") == nil || RetryAfter(r, r.At) != 0 {
+			b.Fatal(err)
+		}
+		c.Rest()
+	}
+}

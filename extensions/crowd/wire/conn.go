@@ -44,8 +44,8 @@ type buffers struct {
 	r, w int
 	out  []byte // the request
 	head []byte // of the answer
-	line []byte // a line that came in pieces
-	size []byte // a line between chunks
+	line []byte // a line of an event that came in pieces
+	part []byte // a line of the head, or between chunks, that came in pieces
 	data []byte // an event's data, or a whole body
 	seen []byte // the beginning of the body, for evidence
 
@@ -94,7 +94,7 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 	}
 	b := c.borrow()
 	b.r, b.w, b.secrets = 0, 0, nil
-	b.head, b.seen, b.data, b.line, b.size = b.head[:0], b.seen[:0], b.data[:0], b.line[:0], b.size[:0]
+	b.head, b.seen, b.data, b.line, b.part = b.head[:0], b.seen[:0], b.data[:0], b.line[:0], b.part[:0]
 	b.out = c.render(b.out[:0], req)
 	c.answer = Response{c: c, deadline: req.Deadline, bodiless: req.Method == "HEAD", upgrade: req.upgrade}
 	fresh := !c.used
@@ -228,7 +228,7 @@ func (c *Conn) Rest() {
 		return
 	}
 	c.buf = nil
-	for _, p := range []*[]byte{&b.out, &b.head, &b.line, &b.size, &b.data, &b.seen, &b.scratch.Head, &b.scratch.Body} {
+	for _, p := range []*[]byte{&b.out, &b.head, &b.line, &b.part, &b.data, &b.seen, &b.scratch.Head, &b.scratch.Body} {
 		if cap(*p) > keepAtMost {
 			*p = nil
 		}

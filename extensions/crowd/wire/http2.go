@@ -111,10 +111,10 @@ func (h *http2Conn) do(c *Conn, method string) error {
 		req.Body = io.NopCloser(bytes.NewReader(bytes.Clone(body)))
 	}
 	for len(lines) > 0 {
-		var name, value []byte
-		name, value, lines = nextField(lines)
+		line, lines = cut(lines, '\n')
+		name, value := cut(line, ':')
 		if !equalFold(name, "Host") && !equalFold(name, "Content-Length") {
-			req.Header.Add(string(name), string(bytes.TrimSuffix(value, []byte("\r"))))
+			req.Header.Add(string(name), string(bytes.TrimSuffix(trim(value), []byte("\r"))))
 		}
 	}
 	h.body = nil

@@ -255,6 +255,45 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
+// FuzzReads: an answer is the same, and so is what is told of it, in whatever
+// pieces it comes.
+func FuzzReads(f *testing.F) {
+	const ok = "HTTP/1.1 200 OK\r\n"
+	for _, seed := range []string{
+		ok + "Retry-After:  7 \r\nretry-after: 8\r\nContent-Length: 3\r\n\r\nabc",
+		ok + "Transfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nA: b\r\n\r\n",
+		"HTTP/1.1 100 Continue\nRetry-After: 9\n\nHTTP/1.0 503 No\nRetry-After : 1\n\n",
+		"\r\n" + ok + "A: b\rc\r\n\r\n",
+		ok + "Connection: x, close\r\nCont",
+	} {
+		f.Add([]byte(seed), uint8(1))
+		f.Add([]byte(seed), uint8(5))
+	}
+	f.Fuzz(func(t *testing.T, answer []byte, n uint8) {
+		type told struct {
+			status           int
+			body, evidence   string
+			failed, retrying string
+		}
+		tell := func(n int) (all told) {
+			c, status, body, err := exchange("GET", string(answer), n)
+			all.status, all.body = status, string(body)
+			_, all.evidence = c.Exchange()
+			if err != nil {
+				all.failed = err.Error()
+			}
+			for value := range c.answer.Fields("Retry-After") {
+				all.retrying += c.answer.Header("RETRY-AFTER") + " " + string(value) + "\n"
+			}
+			c.Rest()
+			return all
+		}
+		if whole, pieces := tell(0), tell(int(n)); whole != pieces {
+			t.Fatalf("at once %+v\nin reads of %d %+v", whole, n, pieces)
+		}
+	})
+}
+
 func TestReset(t *testing.T) {
 	for answer, want := range map[string]Kind{
 		"":     Lost,

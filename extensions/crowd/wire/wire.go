@@ -5,8 +5,8 @@
 //
 // HTTP/1.1 is its own. net/http would do more, with two goroutines and some
 // kilobytes for each connection, and would hide the moments at which bytes
-// arrive; see response.go for what is accepted of an answer. HTTP/2 is
-// net/http's, behind the same Conn: see http2.go.
+// arrive; see head.go and framing.go for what is accepted of an answer. HTTP/2
+// is net/http's, behind the same Conn: see http2.go.
 package wire
 
 import (
