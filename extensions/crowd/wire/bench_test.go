@@ -83,10 +83,14 @@ func BenchmarkLength(b *testing.B) {
 	})
 }
 
+// An event of a stream, and the head before it.
+const (
+	delta  = `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1770379200,"model":"qwen-shop","choices":[{"index":0,"delta":{"content":"milk"},"finish_reason":null}]}` + "\n\n"
+	stream = "HTTP/1.1 200 OK\r\nDate: Fri, 06 Feb 2026 12:00:00 GMT\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
 func BenchmarkEvents(b *testing.B) {
-	delta := `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1770379200,"model":"qwen-shop","choices":[{"index":0,"delta":{"content":"milk"},"finish_reason":null}]}` + "\n\n"
-	answer := "HTTP/1.1 200 OK\r\nDate: Fri, 06 Feb 2026 12:00:00 GMT\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n" +
-		strings.Repeat(chunkOf(delta), 32) + "0\r\n\r\n"
+	answer := stream + strings.Repeat(chunkOf(delta), 32) + "0\r\n\r\n"
 	benchmarkExchange(b, answer, func(r *Response) error {
 		if r.Header("Content-Type") == "" {
 			return io.ErrUnexpectedEOF
@@ -130,5 +134,32 @@ func BenchmarkHead(b *testing.B) {
 			b.Fatal(err)
 		}
 		c.Rest()
+	}
+}
+
+// What a stream costs beside the system, by the chunks its events come in.
+func BenchmarkStream(b *testing.B) {
+	for name, body := range map[string]string{
+		"one chunk":        chunkOf(strings.Repeat(delta, 32)),
+		"a chunk for each": strings.Repeat(chunkOf(delta), 32),
+	} {
+		b.Run(name, func(b *testing.B) {
+			c := New(&again{answer: []byte(stream + body + "0\r\n\r\n")}, &Target{host: "127.0.0.1:8080"})
+			b.ReportAllocs()
+			for b.Loop() {
+				r, err := c.Do(&Request{Method: "POST", Path: "/v1/chat"})
+				if err != nil {
+					b.Fatal(err)
+				}
+				events, n := r.Events(), 0
+				for _, err = events.Next(); err == nil; _, err = events.Next() {
+					n++
+				}
+				if n != 32 || err != io.EOF {
+					b.Fatal(n, err)
+				}
+				c.Rest()
+			}
+		})
 	}
 }

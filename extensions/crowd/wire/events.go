@@ -19,6 +19,7 @@ type Events struct {
 	r     *Response
 	piece []byte // not yet looked at
 	lf    int    // where the piece's first LF is; its length if there is none; negative if not known
+	ret   int    // the same of its first CR
 	name  string // of this event
 	last  string // the last name that was seen, to be used again
 	any   bool   // the event has data
@@ -29,7 +30,7 @@ type Events struct {
 // Events returns the reader of the body's events, valid until the next Do or
 // Rest.
 func (r *Response) Events() *Events {
-	r.c.events = Events{r: r, lf: -1}
+	r.c.events = Events{r: r}
 	return &r.c.events
 }
 
@@ -83,7 +84,7 @@ func (e *Events) more() error {
 	}
 	p, err := e.r.piece()
 	if err == nil {
-		e.piece, e.lf = p, -1
+		e.piece, e.lf, e.ret = p, -1, -1
 	}
 	return err
 }
@@ -145,22 +146,31 @@ func (e *Events) line() ([]byte, error) {
 	}
 }
 
-// lineEnd returns where the first LF or CR of the piece is. The LF is searched
-// once and remembered: a stream of bare CRs must not cost its square.
+// lineEnd returns where the first LF or CR of the piece is. Each is searched
+// once and remembered: neither may a stream of the other cost its square, nor is
+// the CR that nobody sends searched in every line.
 func (e *Events) lineEnd() (end int, found bool) {
 	if e.lf < 0 {
-		if e.lf = bytes.IndexByte(e.piece, '\n'); e.lf < 0 {
-			e.lf = len(e.piece)
-		}
+		e.lf = index(e.piece, '\n')
 	}
-	if i := bytes.IndexByte(e.piece[:e.lf], '\r'); i >= 0 {
-		return i, true
+	if e.ret < 0 {
+		e.ret = index(e.piece, '\r')
 	}
-	return e.lf, e.lf < len(e.piece)
+	end = min(e.lf, e.ret)
+	return end, end < len(e.piece)
+}
+
+// index returns where the first c is; the length if there is none.
+func index(b []byte, c byte) int {
+	if i := bytes.IndexByte(b, c); i >= 0 {
+		return i
+	}
+	return len(b)
 }
 
 // take drops n bytes of the piece.
 func (e *Events) take(n int) {
 	e.piece = e.piece[n:]
 	e.lf -= n
+	e.ret -= n
 }
