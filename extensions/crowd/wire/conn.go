@@ -49,6 +49,7 @@ type buffers struct {
 	data []byte // an event's data, or a whole body
 	seen []byte // the beginning of the body, for evidence
 
+	known   string   // the last value of a header that was given out, to be used again
 	secrets []string // of whoever sends, for this exchange
 	scratch Scratch
 

@@ -7,7 +7,20 @@ import (
 
 // Header returns the first value of a header, without white space around it;
 // empty if there is none. Names are compared without case.
-func (r *Response) Header(name string) string { return string(r.Field(name)) }
+func (r *Response) Header(name string) string {
+	value := r.Field(name)
+	if len(value) == 0 || len(value) > maxKnown {
+		return string(value)
+	}
+	b := r.c.buf
+	if string(value) != b.known {
+		b.known = string(value)
+	}
+	return b.known
+}
+
+// maxKnown is the longest value of a header that buffers remember.
+const maxKnown = 64
 
 // Field is Header without the copy: it is valid until the next Do or Rest.
 func (r *Response) Field(name string) []byte {

@@ -200,6 +200,24 @@ func TestEndlessAnswers(t *testing.T) {
 	}
 }
 
+// A value that was given out stays what it was, although the next one that is
+// the same is not copied again.
+func TestHeaderStays(t *testing.T) {
+	var values []string
+	long := strings.Repeat("x", maxKnown+1)
+	for _, value := range []string{"text/a", "text/b", "text/b", "", long, "text/b", "TEXT/B"} {
+		c, _, _, err := exchange("GET", "HTTP/1.1 200 OK\r\nContent-Type: "+value+"\r\nContent-Length: 0\r\n\r\n", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, c.answer.Header("content-type"))
+		c.Rest()
+	}
+	if got, want := strings.Join(values, " "), "text/a text/b text/b  "+long+" text/b TEXT/B"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // What net/http reads otherwise than we do, and why we may differ: we refuse
 // more (see TestAnswers), and pass over an empty line and 1xx answers before the
 // one that counts. Nothing that both accept may differ.
