@@ -84,7 +84,19 @@ type node struct {
 	slot  int // of the value here; -1: none is looked for
 	place int // of the node in its shape
 	below []*node
-	first *node // of an array, its first element
+	first *node  // of an array, its first element
+	sign  uint64 // of the name
+	signs uint64 // of all names below
+}
+
+// sign returns a bit that few other names have: most names are not looked for,
+// and need not be compared.
+func sign[T string | []byte](name T) uint64 {
+	n := len(name) << 3
+	if n > 0 {
+		n ^= int(name[0])
+	}
+	return 1 << (n & 63)
 }
 
 // mostNodes is how many steps the paths of a shape may have together.
@@ -107,12 +119,13 @@ func New(paths ...string) *Shape {
 				}
 			}
 			if to == nil {
-				to = &node{name: name, slot: -1, place: nodes}
+				to = &node{name: name, slot: -1, place: nodes, sign: sign(name)}
 				nodes++
 				if name == "0" {
 					at.first = to
 				} else {
 					at.below = append(at.below, to)
+					at.signs |= to.sign
 				}
 			}
 			at = to
@@ -131,9 +144,8 @@ func New(paths ...string) *Shape {
 // counts.
 func (s *Shape) Object(data []byte, found []Value) bool {
 	clear(found)
-	r := reader{found: found}
-	r.space(data)
-	return r.i < len(data) && data[r.i] == '{' && r.whole(data, &s.root)
+	r, i := reader{found: found}, space(data, 0)
+	return at(data, i) == '{' && r.whole(data, i, &s.root)
 }
 
 // Each takes the values out of each object in an array that was found, one after
@@ -143,15 +155,16 @@ func (s *Shape) Each(array Value, found []Value, visit func() bool) {
 	if array.Kind != Array {
 		return
 	}
-	data, r := array.Raw, reader{found: found, i: 1}
-	for r.space(data); !r.is(data, ']'); r.space(data) {
-		if r.is(data, ',') {
+	data, r := array.Raw, reader{found: found}
+	for i := space(data, 1); at(data, i) != ']'; i = space(data, i) {
+		if at(data, i) == ',' {
+			i++
 			continue
 		}
 		clear(found)
 		r.seen = 0
-		object := data[r.i] == '{'
-		if !r.value(data, &s.root, 0) || object && !visit() {
+		object := at(data, i) == '{'
+		if i = r.value(data, i, &s.root, 0); i == bad || object && !visit() {
 			return
 		}
 	}

@@ -47,6 +47,22 @@ func TestObject(t *testing.T) {
 	}
 }
 
+// Strings are read eight bytes at a time: whatever byte stands wherever in one,
+// before whatever else, it is taken as encoding/json does.
+func TestEveryByteEverywhere(t *testing.T) {
+	shape, found := New("a"), make([]Value, 1)
+	for c := range 256 {
+		for at := range 20 {
+			for _, next := range []string{"", "!", "\"", "n", "\x80", "\x1f"} {
+				data := []byte(`{"a":"` + strings.Repeat("x", at) + string([]byte{byte(c)}) + next + `xxxxx"}`)
+				if got, want := shape.Object(data, found), json.Valid(data) && utf8.Valid(data); got != want || got && string(found[0].Raw) != gjson.GetBytes(data, "a").Raw {
+					t.Fatalf("%q: taken: %v, want %v; found %q", data, got, want, found[0].Raw)
+				}
+			}
+		}
+	}
+}
+
 func TestDepth(t *testing.T) {
 	for depth, want := range map[int]bool{maxDepth: true, maxDepth + 1: false, 1 << 20: false} {
 		data := []byte(`{"a":` + strings.Repeat("[", depth-1) + strings.Repeat("]", depth-1) + "}")

@@ -1,6 +1,8 @@
 package pick
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
@@ -10,141 +12,164 @@ import (
 // takes a little of the stack.
 const maxDepth = 10_000
 
-// A reader goes through JSON text once (RFC 8259). The text is no field of it,
-// because what is found points there: the compiler could then not tell that
-// neither outlives the other, and would take both to the heap.
+// A reader goes through JSON text once (RFC 8259). Its methods take where they
+// begin and return where they end, so that the place stays in a register; bad
+// says that the text is no JSON.
+//
+// The text is no field of it, because what is found points there: the compiler
+// could then not tell that neither outlives the other, and would take both to
+// the heap.
 type reader struct {
-	i     int
 	found []Value
 	seen  uint64 // the places of the nodes that were come by
 	bent  bool   // the last string has escapes
-	high  bool   // a string has more than ASCII: it may be no UTF-8
+	high  uint64 // has the highest bit of a byte if there is more than ASCII: it may be no UTF-8
 }
 
-// whole reads all of the data.
-func (r *reader) whole(data []byte, n *node) bool {
-	if !r.value(data, n, 0) {
-		return false
+// bad is a place in no text.
+const bad = -1
+
+// whole reads all of the data, from i on.
+func (r *reader) whole(data []byte, i int, n *node) bool {
+	i = r.value(data, i, n, 0)
+	return i != bad && space(data, i) == len(data) && (r.high&highest == 0 || utf8.Valid(data))
+}
+
+// at returns the byte at i; 0, which means nothing in JSON, if none is there.
+func at(data []byte, i int) byte {
+	if uint(i) < uint(len(data)) {
+		return data[i]
 	}
-	r.space(data)
-	return r.i == len(data) && (!r.high || utf8.Valid(data))
+	return 0
 }
 
 // space passes over white space. Most answers have none, and asking costs
 // nothing.
-func (r *reader) space(data []byte) {
-	if r.i < len(data) && data[r.i] <= ' ' {
-		r.spaces(data)
+func space(data []byte, i int) int {
+	if uint(i) < uint(len(data)) && data[i] <= ' ' {
+		return spaces(data, i)
 	}
+	return i
 }
 
-func (r *reader) spaces(data []byte) {
-	for r.i < len(data) {
-		switch data[r.i] {
+func spaces(data []byte, i int) int {
+	for i < len(data) {
+		switch data[i] {
 		case ' ', '\t', '\n', '\r':
-			r.i++
+			i++
 		default:
-			return
+			return i
 		}
 	}
+	return i
 }
 
 // value reads a value, and keeps it if n says so; n may be nil.
-func (r *reader) value(data []byte, n *node, depth int) bool {
-	if r.i == len(data) {
-		return false
-	}
-	from, kind, ok := r.i, Number, false
-	switch c := data[r.i]; c {
+func (r *reader) value(data []byte, i int, n *node, depth int) int {
+	from, kind := i, Number
+	switch at(data, i) {
 	case '{':
-		kind, ok = Object, r.object(data, n, depth+1)
+		kind, i = Object, r.object(data, i, n, depth+1)
 	case '[':
-		kind, ok = Array, r.array(data, n, depth+1)
+		kind, i = Array, r.array(data, i, n, depth+1)
 	case '"':
-		kind, ok = String, r.text(data)
+		kind, i = String, r.text(data, i)
 	case 't':
-		kind, ok = True, r.word(data, "true")
+		kind, i = True, word(data, i, "true")
 	case 'f':
-		kind, ok = False, r.word(data, "false")
+		kind, i = False, word(data, i, "false")
 	case 'n':
-		kind, ok = Null, r.word(data, "null")
+		kind, i = Null, word(data, i, "null")
 	default:
-		ok = r.number(data)
+		i = number(data, i)
 	}
-	if n != nil && n.slot >= 0 {
-		r.found[n.slot] = Value{kind, data[from:r.i], from}
+	if n != nil && n.slot >= 0 && i != bad {
+		r.found[n.slot] = Value{kind, data[from:i], from}
 	}
-	return ok
+	return i
 }
 
 // object reads an object, at its brace; depth counts it.
-func (r *reader) object(data []byte, n *node, depth int) bool {
-	if r.i++; depth > maxDepth {
-		return false
+func (r *reader) object(data []byte, i int, n *node, depth int) int {
+	if depth > maxDepth {
+		return bad
 	}
-	if r.space(data); r.is(data, '}') {
-		return true
+	i = space(data, i+1)
+	if at(data, i) == '}' {
+		return i + 1
 	}
 	for {
-		from := r.i
-		if r.i == len(data) || data[r.i] != '"' || !r.text(data) {
-			return false
+		if at(data, i) != '"' {
+			return bad
 		}
-		to := r.named(n, data[from+1:r.i-1])
-		if r.space(data); !r.is(data, ':') {
-			return false
+		from := i + 1
+		if i = r.text(data, i); i == bad {
+			return bad
 		}
-		if r.space(data); !r.value(data, to, depth) {
-			return false
+		var to *node
+		if n != nil {
+			to = r.named(n, data[from:i-1])
 		}
-		if r.space(data); r.is(data, '}') {
-			return true
+		if i = space(data, i); at(data, i) != ':' {
+			return bad
 		}
-		if !r.is(data, ',') {
-			return false
+		if i = r.value(data, space(data, i+1), to, depth); i == bad {
+			return bad
 		}
-		r.space(data)
+		i = space(data, i)
+		switch at(data, i) {
+		case ',':
+			i = space(data, i+1)
+		case '}':
+			return i + 1
+		default:
+			return bad
+		}
 	}
 }
 
 // array reads an array, at its bracket; depth counts it.
-func (r *reader) array(data []byte, n *node, depth int) bool {
-	if r.i++; depth > maxDepth {
-		return false
+func (r *reader) array(data []byte, i int, n *node, depth int) int {
+	if depth > maxDepth {
+		return bad
 	}
-	if r.space(data); r.is(data, ']') {
-		return true
+	i = space(data, i+1)
+	if at(data, i) == ']' {
+		return i + 1
 	}
 	var element *node
 	if n != nil {
 		element = n.first
 	}
 	for {
-		if !r.value(data, element, depth) {
-			return false
+		if i = r.value(data, i, element, depth); i == bad {
+			return bad
 		}
 		element = nil
-		if r.space(data); r.is(data, ']') {
-			return true
+		i = space(data, i)
+		switch at(data, i) {
+		case ',':
+			i = space(data, i+1)
+		case ']':
+			return i + 1
+		default:
+			return bad
 		}
-		if !r.is(data, ',') {
-			return false
-		}
-		r.space(data)
 	}
 }
 
 // named returns the node of a name below n, if it comes for the first time. The
 // name was read last.
 func (r *reader) named(n *node, name []byte) *node {
-	if n == nil {
-		return nil
-	}
 	if r.bent {
 		name = []byte(gjson.Parse(`"` + string(name) + `"`).Str)
 	}
+	is := sign(name)
+	if n.signs&is == 0 {
+		return nil
+	}
 	for _, b := range n.below {
-		if b.name != string(name) {
+		if b.sign != is || b.name != string(name) {
 			continue
 		}
 		if bit := uint64(1) << b.place; r.seen&bit == 0 {
@@ -156,66 +181,67 @@ func (r *reader) named(n *node, name []byte) *node {
 	return nil
 }
 
-// is takes a byte if it comes next.
-func (r *reader) is(data []byte, c byte) bool {
-	if r.i < len(data) && data[r.i] == c {
-		r.i++
-		return true
+func word(data []byte, i int, w string) int {
+	if len(data)-i < len(w) || string(data[i:i+len(w)]) != w {
+		return bad
 	}
-	return false
+	return i + len(w)
 }
-
-func (r *reader) word(data []byte, w string) bool {
-	if len(data)-r.i < len(w) || string(data[r.i:r.i+len(w)]) != w {
-		return false
-	}
-	r.i += len(w)
-	return true
-}
-
-// ordinary are the bytes that mean nothing in a string: ASCII without control
-// characters, quotes and backslashes.
-var ordinary = func() (all [256]bool) {
-	for c := range utf8.RuneSelf {
-		all[c] = c >= ' ' && c != '"' && c != '\\'
-	}
-	return all
-}()
 
 // text reads a string, at its quote.
-func (r *reader) text(data []byte) bool {
+func (r *reader) text(data []byte, i int) int {
 	r.bent = false
-	for i := r.i + 1; i < len(data); i++ {
-		c := data[i]
-		if ordinary[c] {
-			continue
-		}
-		switch {
-		case c == '"':
-			r.i = i + 1
-			return true
-		case c >= utf8.RuneSelf:
-			r.high = true
-		case c != '\\':
-			return false
-		default:
-			r.bent = true
-			if i++; i == len(data) {
-				return false
+	for i++; ; i++ {
+		for len(data)-i >= 8 {
+			eight := binary.LittleEndian.Uint64(data[i:])
+			r.high |= eight
+			if m := marks(eight); m != 0 {
+				i += bits.TrailingZeros64(m) / 8
+				break
 			}
-			switch data[i] {
-			case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-			case 'u':
-				if len(data)-i < 5 || !hex(data[i+1]) || !hex(data[i+2]) || !hex(data[i+3]) || !hex(data[i+4]) {
-					return false
-				}
-				i += 4
-			default:
-				return false
+			i += 8
+		}
+		switch c := at(data, i); {
+		case c == '"':
+			return i + 1
+		case c >= utf8.RuneSelf:
+			r.high = highest
+		case c < ' ':
+			return bad
+		case c == '\\':
+			r.bent = true
+			if i = escape(data, i+1); i == bad {
+				return bad
 			}
 		}
 	}
-	return false
+}
+
+// A byte in each of eight, its lowest bit and its highest.
+const (
+	lowest  = 0x0101010101010101
+	highest = lowest << 7
+)
+
+// marks returns a word whose first bit is in the first of eight bytes that means
+// something in a string: a quote, a backslash or a control character; 0 if none
+// does. Bits after the first one may be wrong.
+func marks(eight uint64) uint64 {
+	quote, back := eight^lowest*'"', eight^lowest*'\\'
+	return ((eight-lowest*' ')&^eight | (quote-lowest)&^quote | (back-lowest)&^back) & highest
+}
+
+// escape reads what follows a backslash, and returns where its last byte is.
+func escape(data []byte, i int) int {
+	switch at(data, i) {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i
+	case 'u':
+		if hex(at(data, i+1)) && hex(at(data, i+2)) && hex(at(data, i+3)) && hex(at(data, i+4)) {
+			return i + 4
+		}
+	}
+	return bad
 }
 
 func hex(c byte) bool { return digit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
@@ -223,26 +249,37 @@ func hex(c byte) bool { return digit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 func digit(c byte) bool { return '0' <= c && c <= '9' }
 
 // number reads a number.
-func (r *reader) number(data []byte) bool {
-	r.is(data, '-')
-	if !r.is(data, '0') && !r.digits(data) {
-		return false
+func number(data []byte, i int) int {
+	if at(data, i) == '-' {
+		i++
 	}
-	if r.is(data, '.') && !r.digits(data) {
-		return false
+	if at(data, i) == '0' {
+		i++
+	} else if i = digits(data, i); i == bad {
+		return bad
 	}
-	if r.is(data, 'e') || r.is(data, 'E') {
-		_ = r.is(data, '+') || r.is(data, '-')
-		return r.digits(data)
+	if at(data, i) == '.' {
+		if i = digits(data, i+1); i == bad {
+			return bad
+		}
 	}
-	return true
+	if at(data, i)|0x20 != 'e' {
+		return i
+	}
+	i++
+	if c := at(data, i); c == '+' || c == '-' {
+		i++
+	}
+	return digits(data, i)
 }
 
 // digits takes one digit or more.
-func (r *reader) digits(data []byte) bool {
-	from := r.i
-	for r.i < len(data) && digit(data[r.i]) {
-		r.i++
+func digits(data []byte, i int) int {
+	if !digit(at(data, i)) {
+		return bad
 	}
-	return r.i > from
+	for digit(at(data, i)) {
+		i++
+	}
+	return i
 }
