@@ -8,11 +8,14 @@ import "slices"
 type matcher struct {
 	class  [256]uint8 // of a byte: those that no word has share one
 	width  int
-	next   []uint16  // of state × class
+	next   []uint32  // of state × class: where the row of the next state begins, and whether words end there
 	ends   [][]int32 // by state: the words that end there
 	words  []string
 	letter []bool // by word: it begins with a letter of ASCII
 }
+
+// ending marks a state where words end.
+const ending = 1 << 31
 
 func newMatcher(words []string) *matcher {
 	m := &matcher{width: 1, words: words, letter: make([]bool, len(words))}
@@ -34,7 +37,7 @@ func newMatcher(words []string) *matcher {
 		for _, b := range []byte(w) {
 			to := &m.next[at*m.width+int(m.class[b])]
 			if *to == 0 {
-				n := uint16(len(m.ends))
+				n := uint32(len(m.ends))
 				m.grow()
 				m.next[at*m.width+int(m.class[b])] = n // grow may have moved it
 				at = int(n)
@@ -50,7 +53,7 @@ func newMatcher(words []string) *matcher {
 
 // grow adds a state.
 func (m *matcher) grow() {
-	m.next = append(m.next, make([]uint16, m.width)...)
+	m.next = append(m.next, make([]uint32, m.width)...)
 	m.ends = append(m.ends, nil)
 }
 
@@ -79,15 +82,23 @@ func (m *matcher) link() {
 			queue = append(queue, int(*to))
 		}
 	}
+	for i, to := range m.next { // from here on the search need not multiply
+		if m.next[i] = to * uint32(m.width); len(m.ends[to]) > 0 {
+			m.next[i] |= ending
+		}
+	}
 }
 
 // each calls found for each word, in the order in which they end, until it
 // returns false.
 func (m *matcher) each(text []byte, found func(word, start, end int) bool) {
-	at := 0
+	at := uint32(0)
 	for i, b := range text {
-		at = int(m.next[at*m.width+int(m.class[b])])
-		for _, w := range m.ends[at] {
+		to := m.next[at+uint32(m.class[b])]
+		if at = to &^ ending; at == to {
+			continue
+		}
+		for _, w := range m.ends[at/uint32(m.width)] {
 			start := i + 1 - len(m.words[w])
 			if m.letter[w] && start > 0 && isLetter(text[start-1]) {
 				continue
