@@ -10,6 +10,7 @@
 package chat
 
 import (
+	"bytes"
 	"io"
 	"slices"
 	"strings"
@@ -101,7 +102,7 @@ func (c *Assistant) Do(conn *wire.Conn, s *crowd.Shopper, step scenarios.Step) s
 	}
 	kind := contentType(resp)
 	switch kind {
-	case "text/event-stream", "":
+	case eventStream, "":
 		err = c.readStream(a, resp)
 	case "application/json":
 		err = c.readWhole(a, resp)
@@ -129,10 +130,16 @@ func appendHead(b []byte, step scenarios.Step) []byte {
 	return wire.TraceParent(b, step.Key, step.Attempt)
 }
 
+// eventStream is the media type of nearly all answers.
+const eventStream = "text/event-stream"
+
 // contentType returns the media type in lower case, without parameters.
 func contentType(resp *wire.Response) string {
-	kind, _, _ := strings.Cut(resp.Header("Content-Type"), ";")
-	return strings.ToLower(strings.TrimSpace(kind))
+	kind, _, _ := bytes.Cut(resp.Field("Content-Type"), []byte(";"))
+	if string(kind) == eventStream {
+		return eventStream // which copies nothing
+	}
+	return strings.ToLower(strings.TrimSpace(string(kind)))
 }
 
 // readStream reads events until the stream says that it is done, or ends.

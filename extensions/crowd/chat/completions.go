@@ -107,7 +107,10 @@ func (a *answer) message(of *[ofCompletion]pick.Value, at time.Time) bool {
 	if !a.say(of[ofContent].Inside(), at) || !a.callTools(of[ofCalls], at) {
 		return false
 	}
-	if reason := of[ofFinish]; reason.Kind == pick.String && !reason.Is("null") { // as DashScope's own API writes it
+	switch reason := of[ofFinish]; {
+	case reason.Is("stop"): // nearly always
+		a.finish = "stop" // which copies nothing
+	case reason.Kind == pick.String && !reason.Is("null"): // as DashScope's own API writes it
 		a.ends(reason.Str())
 	}
 	return true

@@ -73,7 +73,12 @@ func (v Value) Text() string {
 }
 
 // Result returns the value for a closer look.
-func (v Value) Result() gjson.Result { return gjson.ParseBytes(v.Raw) }
+func (v Value) Result() gjson.Result {
+	if v.Kind == Missing {
+		return gjson.Result{}
+	}
+	return gjson.ParseBytes(v.Raw)
+}
 
 // A Shape is the values that are looked for in an object. It is immutable.
 type Shape struct{ root node }
