@@ -59,8 +59,11 @@ func (v Value) Str() string {
 // Is says whether a value is a string with that text, which is written without
 // escapes.
 func (v Value) Is(text string) bool {
+	if v.Kind != String {
+		return false
+	}
 	in := v.Inside()
-	return string(in) == text && v.Kind == String || bytes.IndexByte(in, '\\') >= 0 && v.Str() == text
+	return string(in) == text || len(in) > len(text) && bytes.IndexByte(in, '\\') >= 0 && v.Str() == text
 }
 
 // Text returns the text of a string and what else is there as it came; null and
