@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -20,9 +18,9 @@ func (completions) said(b []byte, more bool, step scenarios.Step) []byte {
 	for _, t := range step.Tools {
 		b = comma(b, more)
 		b = append(b, `{"role":"tool","tool_call_id":`...)
-		b = gjson.AppendJSONString(b, t.CallID)
+		b = appendString(b, t.CallID)
 		b = append(b, `,"content":`...)
-		b = gjson.AppendJSONString(b, t.Content)
+		b = appendString(b, t.Content)
 		b, more = append(b, '}'), true
 	}
 	return appendLine(b, more, step)
@@ -180,8 +178,7 @@ func appendLine(b []byte, more bool, step scenarios.Step) []byte {
 		return b
 	}
 	b = append(comma(b, more), `{"role":"user","content":`...)
-	b = gjson.AppendJSONString(b, step.Say)
-	return append(b, '}')
+	return append(appendString(b, step.Say), '}')
 }
 
 func comma(b []byte, more bool) []byte {
