@@ -83,6 +83,9 @@ func (a *answer) learn(data []byte, content, thought, number pick.Value) {
 	switch {
 	case len(thought.Inside()) == 0 && content.Kind == pick.String:
 		a.plain.learn(data, content, number)
+		if len(content.Inside()) == 0 {
+			a.plain.leaveOutRole()
+		}
 	case len(thought.Inside()) > 0 && len(content.Inside()) == 0:
 		a.thinking.learn(data, thought, number)
 	}

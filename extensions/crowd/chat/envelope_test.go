@@ -27,6 +27,7 @@ func taken(d dialect, blind bool, events ...string) answer {
 }
 
 const (
+	begun    = `{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"%s"},"finish_reason":null}],"usage":null}`
 	reasoned = `{"id":"c","choices":[{"index":0,"delta":{"content":null,"reasoning_content":"%s"},"finish_reason":null}],"usage":null}`
 	counted  = `{"type":"response.output_text.delta","sequence_number":%d,"item_id":"m","output_index":0,"content_index":0,"delta":"%s","logprobs":[]}`
 	countsUp = `{"type":"response.reasoning_text.delta","delta":"%[2]s","item_id":"m","sequence_number":%[1]d}`
@@ -48,6 +49,11 @@ func TestEnvelope(t *testing.T) {
 			`{"error":{"message":"no"}}`, "[DONE]", strings.Replace(fmt.Sprintf(chunk, "!"), `"c"`, `"d"`, 1), chunk[:40],
 			strings.Replace(fmt.Sprintf(chunk, "x"), "null}", `null"}`, 1), fmt.Sprintf(reasoned, "so"),
 		}},
+		"content after the role": {completions{}, fmt.Sprintf(begun, ""), fmt.Sprintf(chunk, "Hel"), events{
+			fmt.Sprintf(begun, ""), fmt.Sprintf(begun, "Hel"), fmt.Sprintf(chunk, ""), fmt.Sprintf(chunk, `a","role":"b`), fmt.Sprintf(reasoned, "so"),
+			strings.Replace(fmt.Sprintf(chunk, "!"), "null}]", `"stop"}]`, 1), strings.Replace(fmt.Sprintf(chunk, "!"), "{", `{"error":{},`, 1),
+		}},
+		"content and the role": {completions{}, fmt.Sprintf(begun, "Hel"), fmt.Sprintf(begun, "lo"), events{fmt.Sprintf(begun, ""), fmt.Sprintf(chunk, "lo")}},
 		"reasoning": {completions{}, fmt.Sprintf(reasoned, "so"), fmt.Sprintf(reasoned, "then"), events{
 			fmt.Sprintf(reasoned, ""), fmt.Sprintf(chunk, "so"), strings.Replace(fmt.Sprintf(reasoned, "x"), `"content":null`, `"content":"y"`, 1),
 		}},
@@ -80,6 +86,8 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add(fmt.Sprintf(chunk, "a"), fmt.Sprintf(chunk, "b"), `c\n`, "1", false)
 	f.Add(`{"choices":[{"delta":{"content":"a"}}]}`, `{"choices":[{"delta":{"content":"a","tool_calls":[{"function":{"arguments":"x"}}]}}]}`, "b", "", false)
 	f.Add(`{"choices":[{"delta":{"content":"a"},"delta":{"content":"b"}}]}`, `{"choices":[{"delta":{"content":""}}]}`, `"`, "", false)
+	f.Add(fmt.Sprintf(begun, ""), fmt.Sprintf(chunk, "b"), "c", "", false)
+	f.Add(`{"choices":[{"delta":{"x":{"role":"assistant","content":""},"role":"assistant","content":"","content":"b"}}]}`, fmt.Sprintf(begun, "b"), "c", "", false)
 	f.Add(fmt.Sprintf(reasoned, "a"), fmt.Sprintf(chunk, "b"), "c", "", false)
 	f.Add(fmt.Sprintf(counted, 1, "a"), fmt.Sprintf(counted, 2, "b"), "c", "33", true)
 	f.Add(fmt.Sprintf(countsUp, 1, "a"), fmt.Sprintf(counted, 2, "b"), "c", "03", true)
