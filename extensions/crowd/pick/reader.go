@@ -197,6 +197,9 @@ func (r *reader) text(data []byte, i int) int {
 			r.high |= eight
 			if m := marks(eight); m != 0 {
 				i += bits.TrailingZeros64(m) / 8
+				if data[i] == '"' { // nearly always
+					return i + 1
+				}
 				break
 			}
 			i += 8
