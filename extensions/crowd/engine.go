@@ -27,8 +27,8 @@ type Config struct {
 	// must not drop: a launch and the marks after it come in order.
 	Emit func(results.Fact)
 
-	// Boot reads the clock that leases are counted on; scenarios.Boottime by
-	// default.
+	// Boot reads the clock that leases are counted on; a scenarios.BootClock by
+	// default. Each step asks it.
 	Boot func() time.Duration
 
 	// Spread is over how long shoppers whom the fleet made late are launched: the
@@ -84,7 +84,7 @@ type Engine struct {
 // so.
 func New(c Config) *Engine {
 	if c.Boot == nil {
-		c.Boot = scenarios.Boottime
+		c.Boot = scenarios.NewBootClock().Now
 	}
 	c.Spread = cmp.Or(c.Spread, 5*time.Second)
 	return &Engine{

@@ -251,7 +251,10 @@ func (e *Engine) dial(fire context.Context, s *Shopper, start time.Time) *scenar
 }
 
 // fresh is how long ago the lease may have been looked at when a request is
-// sent: a step that does not dial sends within microseconds of its beginning.
+// sent: a step that does not dial sends within microseconds of its beginning. It
+// is running time, as is the millisecond for which a BootClock may not know of a
+// sleep: a request whose lease ended while the machine slept may leave within 2 ms
+// of the awakening. The coordinator counts a lease for 2 % longer, which is 100 ms.
 const fresh = time.Millisecond
 
 // think puts a shopper back until its step is due.
