@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -226,13 +227,13 @@ func shown(r *scenarios.Result, of *answer, stands state) {
 
 // priced takes the total with its currency, and says whether both are there.
 func priced(r *scenarios.Result, of *answer) bool {
-	amount, ok := total(of)
+	amount, off, ok := totals(of)
 	currency := of[ofCurrency].Str()
 	if !ok || len(currency) != 3 || strings.ContainsFunc(currency, func(r rune) bool { return r|0x20 < 'a' || r|0x20 > 'z' }) {
 		return false
 	}
 	r.Amount, r.Currency = amount, strings.ToUpper(currency)
-	if off := discounts(of); off > 0 || applied(of, "") == "" { // of a discount that no total tells nothing is known
+	if off > 0 || applied(of, "") == "" { // of a discount that no total tells nothing is known
 		r.Subtotal = amount + off
 	}
 	return true
@@ -253,39 +254,39 @@ func applied(of *answer, code string) string {
 	return found
 }
 
-// total returns the amount of the entry that is the total, minor units.
-func total(of *answer) (amount int64, ok bool) {
+// totals returns the amount of the first entry that is the total, which ok says
+// is there, and what the entries that are discounts take off; both in minor
+// units. Some versions write a discount as a negative amount; others have no such
+// entry where there is none.
+func totals(of *answer) (amount, off int64, ok bool) {
 	var t [2]pick.Value // type, amount
+	found := false
 	totalShape.Each(of[ofTotals], t[:], func() bool {
-		if !t[0].Is("total") {
-			return true
-		}
-		amount, ok = exact(t[1])
-		return false
-	})
-	return amount, ok
-}
-
-// discounts returns what the entries that are discounts take off. Some versions
-// write it as a negative amount; others have no such entry where there is none.
-func discounts(of *answer) (off int64) {
-	var t [2]pick.Value // type, amount
-	totalShape.Each(of[ofTotals], t[:], func() bool {
-		if !t[0].Is("discount") && !t[0].Is("items_discount") {
-			return true
-		}
-		if n, ok := exact(t[1]); ok {
-			off += max(n, -n)
+		switch {
+		case !found && t[0].Is("total"):
+			found = true
+			amount, ok = exact(t[1])
+		case t[0].Is("discount"), t[0].Is("items_discount"):
+			if n, ok := exact(t[1]); ok {
+				off += max(n, -n)
+			}
 		}
 		return true
 	})
-	return off
+	return amount, off, ok
 }
 
 // exact returns an amount. JSON numbers are exact up to 2⁵³ only.
 func exact(v pick.Value) (n int64, ok bool) {
-	r := v.Result()
-	return int64(r.Num), r.Type == gjson.Number && r.Num == math.Trunc(r.Num) && math.Abs(r.Num) < 1<<53
+	if v.Kind != pick.Number {
+		return 0, false
+	}
+	const end = 1 << 53
+	if n, err := strconv.ParseInt(string(v.Raw), 10, 64); err == nil {
+		return n, -end < n && n < end
+	}
+	f := v.Result().Num // with a fraction or an exponent, or beyond all amounts
+	return int64(f), f == math.Trunc(f) && math.Abs(f) < end
 }
 
 func malformed(why string) scenarios.Result {
