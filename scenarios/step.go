@@ -66,7 +66,7 @@ type Step struct {
 }
 
 // For returns what the step serves: its kind, or that of what it asks about.
-func (s Step) For() StepKind {
+func (s *Step) For() StepKind {
 	if s.Kind == Poll {
 		return s.Of
 	}
@@ -74,7 +74,7 @@ func (s Step) For() StepKind {
 }
 
 // Request numbers the requests that have the step's key, for traces.
-func (s Step) Request() int {
+func (s *Step) Request() int {
 	if s.Kind == Poll {
 		return 1<<16 + s.Attempt
 	}

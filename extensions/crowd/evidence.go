@@ -86,7 +86,7 @@ func (e *evidence) raise(k kind) *bar {
 }
 
 // example makes evidence of the step that just ended.
-func (s *Shopper) example(f *results.Step, r scenarios.Result) *results.Example {
+func (s *Shopper) example(f *results.Step, r *scenarios.Result) *results.Example {
 	x := &results.Example{
 		Stage: f.Stage, Step: f.Name, Outcome: f.Outcome, Shopper: s.ID.String(),
 		Trace: hex.EncodeToString(s.step.Key[:]), Attempt: f.Attempt,

@@ -33,7 +33,7 @@ func (s *Shopper) news(p results.Promise) bool {
 // denied, or what it was asked for with the answer lost or still to come, so
 // that the shopper can't know whether it was done. A poll adds what is promised
 // or denied at last.
-func promise(s *Shopper, r scenarios.Result, at time.Duration) (results.Promise, bool) {
+func promise(s *Shopper, r *scenarios.Result, at time.Duration) (results.Promise, bool) {
 	var kind results.PromiseKind
 	switch s.step.For() {
 	case scenarios.Claim:
@@ -44,7 +44,7 @@ func promise(s *Shopper, r scenarios.Result, at time.Duration) (results.Promise,
 		return results.Promise{}, false
 	}
 	p := results.Promise{Who: s.who(), Kind: kind, Key: s.step.Key.String(), At: at, Took: max(r.End.Sub(r.Start), 0)}
-	if s.User != s.Key(scenarios.UserStep, 0) || s.UserID() != s.User.String() {
+	if given := s.GivenID(); s.User != s.Key(scenarios.UserStep, 0) || given != "" && given != s.User.String() {
 		p.User = s.UserID()
 	}
 	polled := s.step.Kind == scenarios.Poll

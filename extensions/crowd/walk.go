@@ -165,10 +165,10 @@ func (e *Engine) settle(b beginning, s *Shopper, r *scenarios.Result) {
 		}
 	}
 	if e.evidence.wants(&fact) {
-		fact.Example = s.example(&fact, *r)
+		fact.Example = s.example(&fact, r)
 	}
 	e.Emit(fact)
-	if p, ok := promise(s, *r, fact.At); ok && s.news(p) {
+	if p, ok := promise(s, r, fact.At); ok && s.news(p) {
 		e.Emit(p)
 	}
 }
@@ -185,7 +185,7 @@ func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r s
 	}()
 	s.before = s.took(nil)
 	for range mostRequests {
-		if r = e.request(fire, s, start); !r.More {
+		if e.request(fire, s, start, &r); !r.More {
 			break
 		}
 	}
@@ -198,32 +198,36 @@ func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r s
 // mostRequests is how many requests one step may take, preparations included.
 const mostRequests = 8
 
-// request sends one request, on the shopper's connection if that is fit for it.
-func (e *Engine) request(fire context.Context, s *Shopper, start time.Time) scenarios.Result {
-	if failed := e.ready(fire, s, start); failed != nil {
-		return *failed
+// request sends one request, on the shopper's connection if that is fit for it,
+// and tells r what became of it.
+func (e *Engine) request(fire context.Context, s *Shopper, start time.Time, r *scenarios.Result) {
+	spent, failed := e.ready(fire, s, start)
+	if failed != nil {
+		*r = *failed
+		return
 	}
-	step, spent := s.step, time.Since(start) // its patience counts from the start, dialling included
+	step := s.step // its patience counts from the start, dialling included
 	step.Answer = max(step.Answer-spent, 1)
 	if step.FirstToken > 0 {
 		step.FirstToken = max(step.FirstToken-spent, 1)
 	}
-	return e.Protocols.For(step.For()).Do(s.conn, s, step)
+	*r = e.Protocols.For(step.For()).Do(s.conn, s, step)
 }
 
-// ready gets the shopper a connection and makes sure that it may still send;
-// otherwise it returns what became of the request.
-func (e *Engine) ready(fire context.Context, s *Shopper, start time.Time) *scenarios.Result {
+// ready gets the shopper a connection, makes sure that it may still send, and
+// returns how long ago the step began; otherwise what became of the request.
+func (e *Engine) ready(fire context.Context, s *Shopper, start time.Time) (spent time.Duration, failed *scenarios.Result) {
 	e.pickUp(s, e.Protocols.Socket && s.step.Kind == scenarios.Turn)
 	if !e.reuse(s) {
 		if failed := e.dial(fire, s, start); failed != nil {
-			return failed
+			return 0, failed
 		}
 	}
-	if fire.Err() != nil || time.Since(start) > fresh && !e.mayFire() { // ended while dialling, before there was a connection to cancel
-		return &scenarios.Result{Outcome: results.Canceled, Why: "stopped", Unsent: true, End: time.Now()}
+	spent = time.Since(start)
+	if fire.Err() != nil || spent > fresh && !e.mayFire() { // ended while dialling, before there was a connection to cancel
+		return 0, &scenarios.Result{Outcome: results.Canceled, Why: "stopped", Unsent: true, End: time.Now()}
 	}
-	return nil
+	return spent, nil
 }
 
 // dial opens a connection for the shopper; otherwise it returns what became of
