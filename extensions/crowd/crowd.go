@@ -87,6 +87,7 @@ type Shopper struct {
 	before   []string    // secrets that it had taken before this step, for evidence to hide
 	answered bool        // its first turn was answered
 	told     told
+	place    int  // among the runners, from 1; 0: it is none
 	streams  bool // a chat turn of it is under way
 	late     bool // the fleet made it so
 	held     bool // and no fact has said so yet

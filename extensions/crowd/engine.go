@@ -68,7 +68,7 @@ type Engine struct {
 	lease    Lease
 	roster   *Roster
 	thinking thinkers
-	running  map[*Shopper]struct{}
+	running  runners
 	live     int             // launched and not ended
 	streams  int             // chat turns under way
 	most     int             // of them, since somebody asked
@@ -91,7 +91,6 @@ func New(c Config) *Engine {
 		Config:  c,
 		wake:    make(chan struct{}, 1),
 		walkers: walkers{next: make(chan *Shopper)},
-		running: make(map[*Shopper]struct{}),
 		roster:  NewRoster(c.Plan, c.Spread),
 		held:    true,
 	}
@@ -271,7 +270,7 @@ func (e *Engine) hold(lapsed bool) {
 	case lapsed && !e.held:
 		e.held, e.lapsed = true, min(e.Boot(), e.lease.Deadline)
 		e.cease()
-		for s := range e.running {
+		for _, s := range e.running {
 			s.cancel()
 		}
 	case !lapsed && (e.held || e.fire == nil) && !e.ending:
@@ -307,7 +306,7 @@ func (e *Engine) end() {
 	if e.cease != nil {
 		e.cease()
 	}
-	for s := range e.running {
+	for _, s := range e.running {
 		s.cancel()
 	}
 	idle := e.thinking

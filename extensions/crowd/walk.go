@@ -99,7 +99,7 @@ func (e *Engine) begin(s *Shopper) (beginning, permit) {
 	if s.due < e.resumed {
 		s.delay(now)
 	}
-	e.running[s] = struct{}{}
+	e.running.add(s)
 	if s.step.Kind == scenarios.Turn {
 		s.streams = true
 		e.streams++
@@ -133,7 +133,7 @@ func (e *Engine) do(b beginning, s *Shopper) scenarios.Result {
 //go:noinline
 func (e *Engine) settle(b beginning, s *Shopper, r *scenarios.Result) {
 	e.mu.Lock()
-	delete(e.running, s)
+	e.running.remove(s)
 	if s.streams {
 		s.streams = false
 		e.streams--
@@ -313,14 +313,14 @@ func (e *Engine) farewell(s *Shopper) {
 		return
 	}
 	e.mu.Lock()
-	e.running[s] = struct{}{} // so that it can be broken off
+	e.running.add(s) // so that it can be broken off
 	e.mu.Unlock()
 	e.pickUp(s, false)
 	defer func() {
 		_ = recover() // as in attempt; nobody asks what became of it
 		e.rest(s)
 		e.mu.Lock()
-		delete(e.running, s)
+		e.running.remove(s)
 		e.mu.Unlock()
 	}()
 	for _, p := range []Protocol{e.Protocols.Coupons, e.Protocols.Checkout} {
