@@ -50,7 +50,7 @@ func newAgent(limits Driven) *agent {
 // that tells what its calls gave, or, if it only spoke, with the user's next
 // line. An order that stands ends the journey; so does an assistant that comes
 // to an end without one.
-func (w *walk) follow() (Step, bool) {
+func (w *walk) follow(to *Step) bool {
 	a := w.agent
 	w.intent = intent{}
 	if w.end.Ordered {
@@ -69,7 +69,7 @@ func (w *walk) follow() (Step, bool) {
 		w.steps = append(w.steps, kind)
 		w.index++
 		w.claims, w.intent.attempt = 0, a.errand.attempts
-		return w.step(0), true
+		return w.step(to, 0)
 	}
 	told := len(a.given) > 0
 	if !told {
@@ -93,23 +93,23 @@ func (w *walk) follow() (Step, bool) {
 	w.steps = append(w.steps, Turn)
 	w.index++
 	if told {
-		return w.step(0), true
+		return w.step(to, 0)
 	}
-	return w.step(w.thinks()), true
+	return w.step(to, w.thinks())
 }
 
 // tell keeps what a call came to for the assistant, and goes on.
-func (w *walk) tell(r Result) (Step, bool) {
+func (w *walk) tell(r *Result, to *Step) bool {
 	a := w.agent
 	if a.got.Outcome == results.OK {
-		r = a.got
+		r = &a.got
 	}
 	a.errand.attempts = w.intent.attempt + 1
 	if k := w.steps[w.index]; k != Search && k != Claim {
 		a.failed = r.Outcome
 	}
-	a.give(report(w.steps[w.index], r))
-	return w.follow()
+	a.give(report(w.steps[w.index], *r))
+	return w.follow(to)
 }
 
 // give adds what the current call gave.

@@ -91,21 +91,28 @@ type intent struct {
 }
 
 // Next implements Journey.
-func (w *walk) Next(last Result) (Step, bool) {
+func (w *walk) Next(last Result) (step Step, ok bool) {
+	ok = w.next(&last, &step)
+	return step, ok
+}
+
+// next fills in the step after last, which comes empty; false when the shopper
+// leaves. Both are large: what follows hands them on and copies neither.
+func (w *walk) next(last *Result, to *Step) bool {
 	switch {
 	case w.over:
-		return Step{}, false
+		return false
 	case !w.begun:
 		w.begun = true
-		return w.step(0), true
+		return w.step(to, 0)
 	case last.Outcome == results.Canceled:
 		return w.leave(last.Outcome)
 	case w.intent.reading:
 		if last.Outcome == results.OK { // whatever it says: with the same key, the same request is safe
 			w.intent.reading = false
-			return w.again(0), true
+			return w.again(to, 0)
 		}
-		return w.fail(last)
+		return w.fail(last, to)
 	}
 	kind := w.kind()
 	if last.Outcome == results.OK {
@@ -114,16 +121,16 @@ func (w *walk) Next(last Result) (Step, bool) {
 	switch p := &w.shopper.Persona; {
 	case kind == Delegate && w.intent.done:
 		w.intent = intent{}
-		return w.step(0), true // the agent's doing: nobody thinks in between
+		return w.step(to, 0) // the agent's doing: nobody thinks in between
 	case p.Tap > 0 && !w.intent.tapped && (kind == Claim || kind == Complete):
 		w.intent.tapped = true
-		return w.again(p.Tap), true
+		return w.again(to, p.Tap)
 	case kind == Claim && (w.intent.done || last.Outcome == results.Rejected):
-		return w.claimed(last)
+		return w.claimed(last, to)
 	case w.intent.done:
-		return w.goOn(last)
+		return w.goOn(last, to)
 	}
-	return w.fail(last)
+	return w.fail(last, to)
 }
 
 // kind returns what the current step does. Where the target delegates payment,
@@ -137,10 +144,10 @@ func (w *walk) kind() StepKind {
 }
 
 // take keeps what an answer gave.
-func (w *walk) take(r Result) {
+func (w *walk) take(r *Result) {
 	w.intent.done = true
 	if w.agent != nil {
-		w.agent.got = r
+		w.agent.got = *r
 	}
 	switch w.kind() {
 	case Claim:
@@ -164,54 +171,53 @@ func (w *walk) take(r Result) {
 
 // claimed goes on after a claim: told no (sold out, or had enough), it claims
 // no more and buys with what it has.
-func (w *walk) claimed(last Result) (Step, bool) {
+func (w *walk) claimed(last *Result, to *Step) bool {
 	p := &w.shopper.Persona
 	w.claims++
 	switch {
 	case w.claims < p.Claims && (w.intent.done || p.Accounts):
 		w.intent = intent{}
-		return w.step(w.thinks()), true
+		return w.step(to, w.thinks())
 	case w.drops:
 		return w.leave(results.OK)
 	}
-	return w.goOn(last)
+	return w.goOn(last, to)
 }
 
 // goOn goes on after a step that is over.
-func (w *walk) goOn(last Result) (Step, bool) {
+func (w *walk) goOn(last *Result, to *Step) bool {
 	switch {
 	case w.agent == nil:
-		return w.advance()
+		return w.advance(to)
 	case w.kind() == Turn:
-		return w.follow()
+		return w.follow(to)
 	}
-	return w.tell(last)
+	return w.tell(last, to)
 }
 
 // fail tries again, starts over or gives up.
-func (w *walk) fail(last Result) (Step, bool) {
+func (w *walk) fail(last *Result, to *Step) bool {
 	p := &w.shopper.Persona
-	if w.intent.tries < p.tries(last) {
+	if w.intent.tries < p.tries(*last) {
 		if pause, ok := w.shopper.backsOff(w.life<<8|w.number(), w.intent.tries+1, last.RetryAfter); ok {
 			w.intent.tries++
 			if w.intent.reading || p.ReadsBack && w.kind() == Complete && lost(last.Outcome) && w.shopper.plan.Target.Checkout.offers(Read) {
-				return w.read(pause), true
+				return w.read(to, pause)
 			}
-			return w.again(pause), true
+			return w.again(to, pause)
 		}
 	}
 	if w.agent != nil && w.kind() != Turn {
-		return w.tell(last) // it is for the assistant to say what follows
+		return w.tell(last, to) // it is for the assistant to say what follows
 	}
-	if w.life < p.Reinstalls && p.react(last) != leave {
+	if w.life < p.Reinstalls && p.react(*last) != leave {
 		w.life++
 		w.index, w.claims, w.intent, w.coupon, w.holder, w.session, w.token = 0, 0, intent{}, "", 0, "", ""
 		if w.agent != nil {
 			w.steps, w.agent = w.steps[:1], newAgent(w.agent.limits)
 		}
-		step := w.step(w.shopper.reinstalls(w.life))
-		step.Fresh = true
-		return step, true
+		to.Fresh = true
+		return w.step(to, w.shopper.reinstalls(w.life))
 	}
 	return w.leave(last.Outcome)
 }
@@ -234,7 +240,7 @@ func (w *walk) skips(k StepKind) bool {
 	}
 }
 
-func (w *walk) advance() (Step, bool) {
+func (w *walk) advance(to *Step) bool {
 	w.index++
 	w.intent = intent{}
 	for w.index < len(w.steps) && w.skips(w.steps[w.index]) {
@@ -243,13 +249,13 @@ func (w *walk) advance() (Step, bool) {
 	if w.index >= len(w.steps) {
 		return w.leave(results.OK)
 	}
-	return w.step(w.thinks()), true
+	return w.step(to, w.thinks())
 }
 
-func (w *walk) leave(o results.Outcome) (Step, bool) {
+func (w *walk) leave(o results.Outcome) bool {
 	w.over = true
 	w.end.Outcome = o
-	return Step{}, false
+	return false
 }
 
 // thinks returns the think time before the current step.
@@ -281,51 +287,51 @@ func (w *walk) account() int {
 	return w.holder
 }
 
-// again returns the current step once more.
-func (w *walk) again(pause time.Duration) Step {
+// again fills in the current step once more.
+func (w *walk) again(to *Step, pause time.Duration) bool {
 	w.intent.attempt++
-	return w.step(pause)
+	return w.step(to, pause)
 }
 
-// read returns the step that reads the checkout back.
-func (w *walk) read(pause time.Duration) Step {
+// read fills in the step that reads the checkout back.
+func (w *walk) read(to *Step, pause time.Duration) bool {
 	w.intent.reading = true
 	w.intent.reads++
-	s := w.request(Read, ReadBack, pause)
-	s.Attempt, s.Session = w.intent.reads-1, w.session
-	return s
+	w.request(to, Read, ReadBack, pause)
+	to.Attempt, to.Session = w.intent.reads-1, w.session
+	return true
 }
 
-// step returns the current step.
-func (w *walk) step(think time.Duration) Step {
+// step fills in the current step.
+func (w *walk) step(to *Step, think time.Duration) bool {
 	number := w.number()
 	kind, reworded := w.kind(), false
 	if reworded = kind == Turn && w.shopper.Persona.Rewords && w.intent.attempt > 0 && !w.told(); reworded {
 		number = Reworded + number<<4 + w.intent.attempt // another line is another request
 	}
-	s := w.request(kind, number, think)
+	w.request(to, kind, number, think)
 	switch kind {
 	case Turn:
-		s.Say, s.FirstToken = w.line(reworded), w.shopper.Persona.FirstToken
+		to.Say, to.FirstToken = w.line(reworded), w.shopper.Persona.FirstToken
 		if w.agent != nil {
-			s.Offer, s.Tools = true, w.agent.given
+			to.Offer, to.Tools = true, w.agent.given
 		}
 	case Create:
-		s.Coupon, s.Item = w.code(), w.item()
+		to.Coupon, to.Item = w.code(), w.item()
 	case Update:
-		s.Session, s.Coupon, s.Item = w.session, w.code(), w.item() // an update replaces the whole
+		to.Session, to.Coupon, to.Item = w.session, w.code(), w.item() // an update replaces the whole
 	case Delegate:
-		s.Session, s.Amount, s.Currency = w.session, w.amount, w.currency
+		to.Session, to.Amount, to.Currency = w.session, w.amount, w.currency
 	case Complete:
-		s.Session, s.Token, s.Coupon = w.session, w.token, w.code()
+		to.Session, to.Token, to.Coupon = w.session, w.token, w.code()
 		if w.shopper.plan.Target.Checkout.Protocol == HTTP { // it may buy in one request
-			s.Item = w.item()
+			to.Item = w.item()
 		}
 	case Search:
-		s.Query = w.agent.query
+		to.Query = w.agent.query
 	case Claim, Read: // the key says it all; reading is not a step of a script
 	}
-	return s
+	return true
 }
 
 // told says that the current turn is to tell the assistant what its calls gave.
@@ -362,14 +368,12 @@ func (w *walk) code() string {
 	return w.coupon
 }
 
-// request returns what all steps have.
-func (w *walk) request(kind StepKind, number int, think time.Duration) Step {
-	return Step{
-		Kind: kind, Index: w.index, Attempt: w.intent.attempt, Think: think,
-		Key:    Key(w.shopper.plan.Campaign.Seed, Intent{ID: w.shopper.ID, Step: number, Life: w.life, Attempt: w.shopper.Attempt}),
-		User:   w.shopper.account(w.account()),
-		Answer: w.shopper.Persona.Answer,
-	}
+// request fills in what all steps have.
+func (w *walk) request(to *Step, kind StepKind, number int, think time.Duration) {
+	to.Kind, to.Index, to.Attempt, to.Think = kind, w.index, w.intent.attempt, think
+	to.Key = Key(w.shopper.plan.Campaign.Seed, Intent{ID: w.shopper.ID, Step: number, Life: w.life, Attempt: w.shopper.Attempt})
+	to.User = w.shopper.account(w.account())
+	to.Answer = w.shopper.Persona.Answer
 }
 
 // End implements Journey.

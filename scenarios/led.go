@@ -50,7 +50,9 @@ func (l *leading) Next(last Result) (Step, bool) {
 	w := &l.walk
 	if l.fresh {
 		l.fresh = false
-		return l.worded(w.step(0)), true
+		var step Step
+		w.step(&step, 0)
+		return l.worded(step), true
 	}
 	at := w.index
 	if ok := last.Outcome == results.OK; !w.intent.reading && (ok || !l.done) || !ok && !l.done {
@@ -199,7 +201,8 @@ func (l *Led) Thinks() time.Duration {
 	}
 	next := l.walk // whose slices are not written to
 	next.over = false
-	if step, ok := next.advance(); ok {
+	var step Step
+	if next.advance(&step) {
 		return step.Think
 	}
 	return l.walk.shopper.thinks(len(l.walk.steps)) // something of its leader's own

@@ -44,8 +44,10 @@ type asking struct {
 
 // Next implements Journey.
 func (p *asking) Next(last Result) (Step, bool) {
-	if step, asks := p.ask(&last); asks {
-		return step, true
+	if p.polls > 0 || pending(&last) {
+		if step, asks := p.ask(&last); asks {
+			return step, true
+		}
 	}
 	p.polls = 0
 	var ok bool
@@ -53,17 +55,18 @@ func (p *asking) Next(last Result) (Step, bool) {
 	return p.step, ok
 }
 
+// pending says that a result is not the answer yet.
+func pending(r *Result) bool { return r.Outcome == results.OK && r.Pending }
+
 // ask returns the next poll; without one, last is what came of the whole.
 func (p *asking) ask(last *Result) (Step, bool) {
 	every, limit := p.target.poll(p.step.Kind)
-	switch pending := last.Outcome == results.OK && last.Pending; {
-	case p.polls == 0 && !pending:
-		return Step{}, false
+	switch {
 	case p.polls == 0:
 		if p.left = p.step.Answer; limit > 0 {
 			p.left = limit
 		}
-	case last.Outcome == results.OK && !pending, last.Outcome == results.Rejected, last.Outcome == results.Canceled:
+	case last.Outcome == results.OK && !last.Pending, last.Outcome == results.Rejected, last.Outcome == results.Canceled:
 		return Step{}, false
 	}
 	p.left -= max(0, last.End.Sub(last.Start))
