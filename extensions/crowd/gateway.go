@@ -1,27 +1,20 @@
 package crowd
 
-import (
-	"sync"
-
-	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
-)
+import "github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 
 // A gateway is the connections that shoppers share, where they do: each is taken
 // for a step and given back after it. The last one given back is taken first, so
 // that no more are kept in use than are needed at once. What a backend knows a
-// shopper by is in its requests, never in the connection.
+// shopper by is in its requests, never in the connection. The engine's lock
+// guards it.
 type gateway struct {
 	device wire.Device // its TLS session, resumed by each connection
-
-	mu   sync.Mutex
-	idle []*wire.Conn
+	idle   []*wire.Conn
 }
 
 // take returns an idle connection, nil when there is none. It may have died
 // meanwhile.
 func (g *gateway) take() *wire.Conn {
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	last := len(g.idle) - 1
 	if last < 0 {
 		return nil
@@ -31,14 +24,7 @@ func (g *gateway) take() *wire.Conn {
 	return c
 }
 
-// give takes a connection back.
-func (g *gateway) give(c *wire.Conn) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.idle = append(g.idle, c)
-}
-
-// close closes what is idle.
+// close closes what is idle, once nobody takes anything any more.
 func (g *gateway) close() {
 	for c := g.take(); c != nil; c = g.take() {
 		c.Close()
@@ -65,14 +51,22 @@ func (e *Engine) reuse(s *Shopper) bool {
 	if !e.Pooled || s.talks {
 		return false
 	}
-	for c := e.gateway.take(); c != nil; c = e.gateway.take() {
-		if c.Reusable() {
-			e.connect(s, c)
+	for e.borrow(s) {
+		if s.conn.Reusable() {
 			return true
 		}
-		c.Close()
+		e.hangUp(s)
 	}
 	return false
+}
+
+// borrow connects the shopper to the backend by an idle connection, if there is
+// one.
+func (e *Engine) borrow(s *Shopper) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s.conn = e.gateway.take()
+	return s.conn != nil
 }
 
 // rest is after a step: the connection gives its buffers back, and goes back
@@ -89,7 +83,9 @@ func (e *Engine) rest(s *Shopper) {
 		e.hangUp(s)
 		return
 	}
-	e.gateway.give(e.connect(s, nil))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.gateway.idle, s.conn = append(e.gateway.idle, s.conn), nil
 }
 
 // connect gives the shopper a connection, or nil, and returns the one it had.
