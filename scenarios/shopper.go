@@ -104,7 +104,12 @@ func (s Shopper) Hash() results.Sum128 {
 }
 
 // account returns one of the shopper's user ids; 0 is its own, 63 the last.
-func (s Shopper) account(n int) UUID { return s.Key(UserStep-n, 0) }
+func (s Shopper) account(n int) UUID {
+	if n == 0 {
+		return s.User
+	}
+	return s.Key(UserStep-n, 0)
+}
 
 // Address returns the address that a shopper seems to come from, where a
 // campaign asks for a client-address header: one of 198.18.0.0/15, which RFC 2544
