@@ -154,9 +154,9 @@ func (c *Assistant) readStream(a *answer, resp *wire.Response) error {
 			return err
 		}
 		if a.firstChunk.IsZero() {
-			a.firstChunk = e.At
+			a.firstChunk = resp.At
 		}
-		more := c.dialect.take(a, e.Data, e.At)
+		more := c.dialect.take(a, e.Data, resp.At)
 		if a.began() {
 			resp.Answering()
 		}

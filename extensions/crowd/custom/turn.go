@@ -119,11 +119,11 @@ func (o *operation) stream(t *telling, resp *wire.Response, next func() (wire.Ev
 			return err
 		}
 		if t.FirstChunk.IsZero() {
-			t.FirstChunk = e.At
+			t.FirstChunk = resp.At
 		}
 		done := a.Done != "" && string(e.Data) == a.Done
 		if !done {
-			if done = o.event(t, resp.Status, e); !t.FirstToken.IsZero() {
+			if done = o.event(t, resp, e.Data); !t.FirstToken.IsZero() {
 				resp.Answering()
 			}
 		}
@@ -139,27 +139,27 @@ func (o *operation) stream(t *telling, resp *wire.Response, next func() (wire.Ev
 }
 
 // event takes one event. It returns true when that is the last.
-func (o *operation) event(t *telling, status int, e wire.Event) (done bool) {
-	if !valid(e.Data) {
+func (o *operation) event(t *telling, resp *wire.Response, data []byte) (done bool) {
+	if !valid(data) {
 		t.decide(results.Malformed, "an event that is no JSON")
 		return true
 	}
-	if why, failed := o.answer.failed(e.Data); failed {
+	if why, failed := o.answer.failed(data); failed {
 		t.decide(results.ErrorInStream, why)
 		return true
 	}
-	if r, no := o.declined(status, e.Data, true); no {
+	if r, no := o.declined(resp.Status, data, true); no {
 		t.decide(r.Outcome, r.Why)
 		return true
 	}
-	t.say(gjson.GetBytes(e.Data, o.answer.Text), e.At)
+	t.say(gjson.GetBytes(data, o.answer.Text), resp.At)
 	if len(o.take) > 0 {
-		t.last = append(t.last[:0], e.Data...)
+		t.last = append(t.last[:0], data...)
 	}
 	if o.answer.until == nil {
 		return false
 	}
-	_, done = o.answer.until.match(status, e.Data, true)
+	_, done = o.answer.until.match(resp.Status, data, true)
 	return done
 }
 

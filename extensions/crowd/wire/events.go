@@ -1,15 +1,12 @@
 package wire
 
-import (
-	"bytes"
-	"time"
-)
+import "bytes"
 
 // An Event is one server-sent event. Data is valid until the next call of Next.
+// When it came is the response's At, until the next one is asked for.
 type Event struct {
-	Name string    // the event: field; empty for the default
-	Data []byte    // the data: lines, joined by newlines
-	At   time.Time // when the read that completed it returned
+	Name string // the event: field; empty for the default
+	Data []byte // the data: lines, joined by newlines
 }
 
 // Events reads a body as server-sent events (WHATWG HTML, 9.2): lines end with
@@ -40,7 +37,7 @@ func (e *Events) Next() (Event, error) {
 		return Event{}, err
 	}
 	if data := e.single(); data != nil {
-		return Event{Data: data, At: e.r.At}, nil
+		return Event{Data: data}, nil
 	}
 	b := e.r.c.buf
 	b.data, e.any, e.name = b.data[:0], false, ""
@@ -51,7 +48,7 @@ func (e *Events) Next() (Event, error) {
 		}
 		if len(line) == 0 {
 			if e.any {
-				return Event{Name: e.name, Data: b.data, At: e.r.At}, nil
+				return Event{Name: e.name, Data: b.data}, nil
 			}
 			e.name = ""
 			continue

@@ -134,7 +134,7 @@ func TestEventIsNotHeldBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e, err := r.Events().Next(); err != nil || string(e.Data) != "a" || e.At.IsZero() {
-		t.Errorf("got %q at %v, %v", e.Data, e.At, err)
+	if e, err := r.Events().Next(); err != nil || string(e.Data) != "a" || r.At.IsZero() {
+		t.Errorf("got %q at %v, %v", e.Data, r.At, err)
 	}
 }

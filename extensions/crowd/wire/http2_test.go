@@ -133,11 +133,11 @@ func TestHTTP2(t *testing.T) {
 			events, last := r.Events(), time.Time{}
 			for i := range 3 {
 				e, err := events.Next() // the server waits until this one was read
-				if err != nil || string(e.Data) != fmt.Sprint(i) || !e.At.After(last) {
-					t.Fatalf("event %d: %q at %v, %v", i, e.Data, e.At, err)
+				if err != nil || string(e.Data) != fmt.Sprint(i) || !r.At.After(last) {
+					t.Fatalf("event %d: %q at %v, %v", i, e.Data, r.At, err)
 				}
 				r.Answering()
-				last = e.At
+				last = r.At
 				next <- true
 			}
 			if _, err := events.Next(); err != io.EOF || !c.Reusable() {

@@ -114,7 +114,7 @@ func (c *Conn) frame(f ws.Frame) error {
 	return nil
 }
 
-// Receive returns the next message and when it was complete; the message is
+// Receive returns the next message, complete at the answer's At and
 // valid until the next Receive or Rest. It answers pings. When the other side
 // closes the socket the error is a *Closed. After an error the socket is spent.
 func (c *Conn) Receive() (Event, error) {
@@ -131,7 +131,7 @@ func (c *Conn) Receive() (Event, error) {
 	if room := c.target.evidence() - len(b.seen); room > 0 {
 		b.seen = append(append(b.seen, data[:min(room-1, len(data))]...), '\n')
 	}
-	return Event{Data: data, At: c.answer.At}, nil
+	return Event{Data: data}, nil
 }
 
 // message reads frames up to the end of a message, or to a ping, a pong or a
