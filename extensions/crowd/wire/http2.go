@@ -19,11 +19,12 @@ import (
 	"time"
 )
 
-// HTTP/2 goes through net/http, one connection for each shopper and one request
-// at a time on it. http.ClientConn never dials again, never sends a request a
-// second time, follows no redirect and uses no proxy. What comes back is turned
-// into what an HTTP/1.1 answer is here: a head of lines, and a body that is read
-// from the connection, so that limits, patience and evidence are the same.
+// HTTP/2 goes through net/http: one request at a time on a Conn, which is a
+// connection of its own, or a branch of one that carries many; see Branch.
+// http.ClientConn never dials again, never sends a request a second time,
+// follows no redirect and uses no proxy. What comes back is turned into what an
+// HTTP/1.1 answer is here: a head of lines, and a body that is read from the
+// connection, so that limits, patience and evidence are the same.
 //
 // Rejected: frames without net/http, as HTTP/1.1 has it. Flow control and header
 // compression are state that somebody has to read for while a shopper thinks.
@@ -36,7 +37,7 @@ const (
 
 // newHTTP2 returns what makes HTTP/2 of connections that were opened before, TLS
 // included: see overHTTP2.
-func newHTTP2() *http.Transport {
+func newHTTP2(shared bool) *http.Transport {
 	opened := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return ctx.Value(openedKey{}).(net.Conn), nil
 	}
@@ -50,6 +51,9 @@ func newHTTP2() *http.Transport {
 			MaxReceiveBufferPerStream:     streamWindow,
 			MaxReadFrameSize:              16 << 10,
 		},
+	}
+	if shared {
+		t.HTTP2.MaxReceiveBufferPerConnection, t.HTTP2.WriteByteTimeout = sharedWindow, stuck
 	}
 	t.Protocols.SetHTTP2(true)
 	t.Protocols.SetUnencryptedHTTP2(true)
@@ -68,11 +72,23 @@ func (t *Target) overHTTP2(ctx context.Context, raw net.Conn) (net.Conn, error) 
 		}
 		scheme, socket = "https", secure.NetConn()
 	}
+	var greeted *greeting
+	if t.Shared {
+		greeted = newGreeting(raw)
+		raw = greeted
+	}
 	client, err := t.http2.NewClientConn(context.WithValue(ctx, openedKey{}, raw), scheme, raw.RemoteAddr().String())
 	if err != nil {
 		return nil, err
 	}
-	return &http2Conn{Conn: raw, socket: socket, client: client, scheme: scheme}, nil
+	h := &http2Conn{Conn: raw, socket: socket, client: client, scheme: scheme}
+	if greeted != nil {
+		if err := greeted.wait(ctx, h); err != nil {
+			h.Close()
+			return nil, err
+		}
+	}
+	return h, nil
 }
 
 // An http2Conn is an HTTP/2 connection as Conn sees one: what is read from it is
@@ -82,7 +98,10 @@ type http2Conn struct {
 	socket   net.Conn // below it
 	client   *http.ClientConn
 	scheme   string
-	body     io.Reader
+	body     io.ReadCloser
+
+	branch   bool // of a connection that goes on without it
+	reserved bool // a branch's: there is room for its next request
 
 	mu    sync.Mutex
 	until time.Time   // the deadline; zero: none
@@ -117,8 +136,15 @@ func (h *http2Conn) do(c *Conn, method string) error {
 			req.Header.Add(string(name), string(bytes.TrimSuffix(trim(value), []byte("\r"))))
 		}
 	}
+	over := func() { cancel(); h.socket.Close() }
+	if h.branch {
+		if err := h.reserve(); err != nil {
+			return h.wrong(err)
+		}
+		over, h.reserved = cancel, false // used up, whatever comes of it
+	}
 	h.body = nil
-	h.begin(func() { cancel(); h.socket.Close() })
+	h.begin(over)
 	answer, err := h.client.RoundTrip(req)
 	if err != nil {
 		return h.wrong(err)
@@ -165,7 +191,7 @@ func (h *http2Conn) Read(b []byte) (int, error) {
 }
 
 // SetDeadline implements net.Conn. What is not over by then is broken off, and
-// the connection with it.
+// the connection with it, unless this is a branch.
 func (h *http2Conn) SetDeadline(until time.Time) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -254,6 +280,9 @@ func (e streamError) Error() string { return fmt.Sprintf("stream error %d: %v", 
 
 // usable says whether the other side takes another request.
 func (h *http2Conn) usable() bool {
+	if h.branch { // there are other connections, or one can be opened: no wait
+		return h.reserve() == nil
+	}
 	// Where there is room for one stream, or for no more because the other side
 	// goes away, the one that has just ended may take it for a moment still.
 	for end := time.Now().Add(50 * time.Millisecond); h.client.Available() == 0 && h.client.InFlight() > 0 && time.Now().Before(end); {
@@ -263,8 +292,12 @@ func (h *http2Conn) usable() bool {
 }
 
 // Close implements net.Conn. It waits for nobody: without its socket the rest
-// ends at once.
+// ends at once. A branch has no socket of its own: see finish.
 func (h *http2Conn) Close() error {
+	if h.branch {
+		h.leave()
+		return nil
+	}
 	h.end()
 	err := h.socket.Close()
 	h.client.Close() // finds it closed

@@ -203,8 +203,9 @@ func block(fields ...string) []byte {
 }
 
 // framed connects to a peer that waits for a request's head, and then does what
-// it is told, and hangs up. What it counts are the requests it got.
-func framed(t *testing.T, serve func(*peer2)) (*Conn, *atomic.Int32) {
+// it is told, and hangs up. What it counts are the requests it got. A shared
+// connection is for branches.
+func framed(t *testing.T, serve func(*peer2), shared ...bool) (*Conn, *atomic.Int32) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -254,7 +255,7 @@ func framed(t *testing.T, serve func(*peer2)) (*Conn, *atomic.Int32) {
 		conn.Close()
 		<-p.gone
 	}()
-	target, err := NewTarget(Config{URL: "http://" + l.Addr().String(), HTTP2: true})
+	target, err := NewTarget(Config{URL: "http://" + l.Addr().String(), HTTP2: true, Shared: len(shared) > 0})
 	if err != nil {
 		t.Fatal(err)
 	}

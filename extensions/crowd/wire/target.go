@@ -20,6 +20,7 @@ type Config struct {
 	URL     string      // http or https; its path stands before every request's
 	Allow   Allowed     // checked against the address of every dial
 	HTTP2   bool        // HTTP/2 alone: by ALPN over TLS, else by prior knowledge
+	Shared  bool        // HTTP/2 connections are for their branches: see Conn.Branch
 	TLS     *tls.Config // nil for the system's roots
 	Cold    bool        // every TLS handshake is a whole one: no session is resumed
 	Source  *Sources    // what to dial from; nil for whatever the system takes
@@ -75,7 +76,7 @@ func NewTarget(c Config) (*Target, error) {
 		}
 	}
 	if t.HTTP2 {
-		t.http2 = newHTTP2()
+		t.http2 = newHTTP2(t.Shared)
 	}
 	// The check is on the address that is really connected to: what a name
 	// resolved to a moment ago may be another one.
@@ -92,8 +93,9 @@ func NewTarget(c Config) (*Target, error) {
 	return t, nil
 }
 
-// Dial opens a connection for a device, whose TLS session is resumed. Its error
-// is an *Error.
+// Dial opens a connection for a device, whose TLS session is resumed. One for
+// branches is there when the other side has said how many it takes. Its error is
+// an *Error.
 func (t *Target) Dial(ctx context.Context, d *Device) (*Conn, error) {
 	raw, err := t.connect(ctx)
 	if err != nil {
