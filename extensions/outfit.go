@@ -47,8 +47,10 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 	if err != nil {
 		return crowd.Config{}, err
 	}
+	pooled := backend.Connections == scenarios.Pooled
+	shared := pooled && backend.HTTP == scenarios.HTTP2
 	target, err := wire.NewTarget(wire.Config{
-		URL: backend.URL, Allow: allowed, HTTP2: backend.HTTP == scenarios.HTTP2, TLS: certified, Cold: backend.TLS.Cold, Source: sources,
+		URL: backend.URL, Allow: allowed, HTTP2: backend.HTTP == scenarios.HTTP2, Shared: shared, TLS: certified, Cold: backend.TLS.Cold, Source: sources,
 		Secrets: secrets, Capture: t.Capture,
 	})
 	if err != nil {
@@ -62,7 +64,7 @@ func Outfit(p *scenarios.Plan, t Terms) (crowd.Config, error) {
 	if err != nil {
 		return crowd.Config{}, err
 	}
-	return crowd.Config{Plan: p, Dialer: target, Protocols: spoken, Header: head.render, Pooled: backend.Connections == scenarios.Pooled}, nil
+	return crowd.Config{Plan: p, Dialer: target, Protocols: spoken, Header: head.render, Pooled: pooled, Shared: shared}, nil
 }
 
 // protocols makes what the campaign names. The names are checked when a

@@ -102,3 +102,35 @@ target:
 		t.Errorf("without a key: %v", err)
 	}
 }
+
+// TestOutfitShares: pooled connections carry many requests at once where the
+// target speaks HTTP/2, and there alone.
+func TestOutfitShares(t *testing.T) {
+	for _, test := range []struct {
+		keys           string
+		pooled, shared bool
+	}{
+		{"", false, false}, {"http: 2", false, false}, {"connections: pooled", true, false}, {"http: 2, connections: pooled", true, true},
+	} {
+		campaign, err := scenarios.Parse("shop.yaml", []byte(`
+name: shop
+crowd:
+  shoppers: 10
+  stages: [{name: rush, for: 1s, rate: 1}]
+target: {url: "http://127.0.0.1:1", chat: {protocol: openai, model: m}, checkout: {protocol: ucp}, `+test.keys+"}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := campaign.Plan(results.Factors{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		outfit, err := Outfit(plan, Terms{Run: "r-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at := outfit.Dialer.(*wire.Target); outfit.Pooled != test.pooled || outfit.Shared != test.shared || at.Shared != test.shared {
+			t.Errorf("%q: pooled %v, shared %v, by the target %v", test.keys, outfit.Pooled, outfit.Shared, at.Shared)
+		}
+	}
+}

@@ -251,7 +251,8 @@ func (d Demand) WorkersFor(files uint64) int {
 }
 
 // connections is how many there are at once. Pooled ones are as many as there
-// are requests under way.
+// are requests under way; over HTTP/2 at most, as how many share one is known
+// when the target has said so.
 func (d Demand) connections() uint64 {
 	if d.Pooled {
 		return uint64(d.Peak.InFlight + 1)

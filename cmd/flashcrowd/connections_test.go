@@ -32,12 +32,14 @@ func connected(t *testing.T, keys string) string {
 }
 
 // TestRunOverHTTP2: the built-in storefront speaks it, and the crowd gets what it
-// gets over HTTP/1.1.
+// gets over HTTP/1.1, whether each shopper has a connection or all share some.
 func TestRunOverHTTP2(t *testing.T) {
-	p := start(t, "run", connected(t, "  http: 2\n"))
-	p.want(0)
-	if o := p.report(); o.Shoppers.Ended["ok"] != 120 || o.Orders.Promised == 0 || o.Orders.Promised != o.Orders.Booked {
-		t.Errorf("%+v", o)
+	for _, keys := range []string{"  http: 2\n", "  http: 2\n  connections: pooled\n"} {
+		p := start(t, "run", connected(t, keys))
+		p.want(0)
+		if o := p.report(); o.Shoppers.Ended["ok"] != 120 || o.Orders.Promised == 0 || o.Orders.Promised != o.Orders.Booked {
+			t.Errorf("%q: %+v", keys, o)
+		}
 	}
 }
 

@@ -81,6 +81,7 @@ type Shopper struct {
 	due      time.Duration  // its intended time, on the engine's clock
 	conn     *wire.Conn
 	other    *wire.Conn // the one that is not current: see pickUp
+	trunk    *trunk     // what conn is a branch of; nil if it is none
 	talks    bool
 	device   wire.Device // what it connects with
 	opened   int         // connections, for the step that is running

@@ -11,13 +11,14 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// Config is what an engine needs. All of it is required but Pooled, Boot, Spread
-// and Alone.
+// Config is what an engine needs. All of it is required but Pooled, Shared, Boot,
+// Spread and Alone.
 type Config struct {
 	Plan      *scenarios.Plan
 	Dialer    wire.Dialer
 	Protocols Protocols
 	Pooled    bool // shoppers share connections: see gateway
+	Shared    bool // and at the same time, as HTTP/2 lets them: see trunks
 
 	// Header returns the request head lines of a shopper who took these values
 	// when it logged in; see wire.Request.
@@ -59,6 +60,7 @@ type Engine struct {
 	Config
 	evidence evidence
 	gateway  gateway
+	trunks   trunks
 
 	walkers walkers
 	wake    chan struct{}  // something changed before the dispatcher's alarm
@@ -141,6 +143,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	defer e.gateway.close()
+	defer e.trunks.close()
 	defer e.steps.Wait()
 	defer close(e.walkers.next)
 	e.steps.Add(1)

@@ -1,12 +1,16 @@
 package crowd
 
-import "github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+import (
+	"context"
+
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
+)
 
 // A gateway is the connections that shoppers share, where they do: each is taken
 // for a step and given back after it. The last one given back is taken first, so
 // that no more are kept in use than are needed at once. What a backend knows a
 // shopper by is in its requests, never in the connection. The engine's lock
-// guards it.
+// guards it. Those that several use at once are trunks.
 type gateway struct {
 	device wire.Device // its TLS session, resumed by each connection
 	idle   []*wire.Conn
@@ -51,6 +55,11 @@ func (e *Engine) reuse(s *Shopper) bool {
 	if !e.Pooled || s.talks {
 		return false
 	}
+	if e.Shared {
+		c, k := e.trunks.take()
+		e.board(s, c, k)
+		return c != nil
+	}
 	for e.borrow(s) {
 		if s.conn.Reusable() {
 			return true
@@ -69,6 +78,28 @@ func (e *Engine) borrow(s *Shopper) bool {
 	return s.conn != nil
 }
 
+// open gets the shopper a connection that it dials, or a branch of one that
+// somebody does.
+func (e *Engine) open(ctx context.Context, s *Shopper) error {
+	dial := func() (*wire.Conn, error) {
+		c, err := e.Dialer.Dial(ctx, e.device(s))
+		if err == nil {
+			s.opened++
+		}
+		return c, err
+	}
+	if e.Pooled && e.Shared {
+		c, k, err := e.trunks.join(ctx, dial)
+		e.board(s, c, k)
+		return err
+	}
+	c, err := dial()
+	if err == nil {
+		e.connect(s, c)
+	}
+	return err
+}
+
 // rest is after a step: the connection gives its buffers back, and goes back
 // itself if it is a shared one.
 func (e *Engine) rest(s *Shopper) {
@@ -79,7 +110,7 @@ func (e *Engine) rest(s *Shopper) {
 	if !e.Pooled || s.talks { // a conversation is one shopper's
 		return
 	}
-	if s.conn.Spent() {
+	if s.conn.Spent() || s.trunk != nil {
 		e.hangUp(s)
 		return
 	}
@@ -113,9 +144,21 @@ func (e *Engine) part(s *Shopper) {
 	e.hangUp(s)
 }
 
-// hangUp closes the shopper's current connection.
+// hangUp closes the shopper's current connection, or its branch of one.
 func (e *Engine) hangUp(s *Shopper) {
 	if c := e.connect(s, nil); c != nil {
 		c.Close()
+	}
+	if s.trunk != nil {
+		e.trunks.give(s.trunk)
+		s.trunk = nil
+	}
+}
+
+// board gives the shopper a branch, if there is one.
+func (e *Engine) board(s *Shopper, c *wire.Conn, k *trunk) {
+	if c != nil {
+		e.connect(s, c)
+		s.trunk = k
 	}
 }

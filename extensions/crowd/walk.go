@@ -238,11 +238,9 @@ func (e *Engine) dial(fire context.Context, s *Shopper, start time.Time) *scenar
 		patience = s.step.FirstToken
 	}
 	within, cancel := context.WithDeadline(fire, start.Add(patience))
-	conn, err := e.Dialer.Dial(within, e.device(s))
+	err := e.open(within, s)
 	cancel()
 	if err == nil {
-		s.opened++
-		e.connect(s, conn)
 		return nil
 	}
 	var why *wire.Error
