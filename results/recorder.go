@@ -130,6 +130,9 @@ func (r *Recorder) Cut(seq uint64, at time.Duration, h Health) Snapshot {
 	clear(r.proof)
 	clear(r.takes)
 	r.next = Snapshot{Frontier: s.Frontier, Grant: s.Grant, Holes: slices.Clone(s.Holes)}
+	if n := len(s.Ledger); n > 0 { // the next second promises about as much
+		r.next.Ledger = make([]Promise, 0, n)
+	}
 	return s
 }
 

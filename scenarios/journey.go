@@ -315,6 +315,8 @@ func (w *walk) step(to *Step, think time.Duration) bool {
 		to.Say, to.FirstToken = w.line(reworded), w.shopper.Persona.FirstToken
 		if w.agent != nil {
 			to.Offer, to.Tools = true, w.agent.given
+		} else {
+			to.Last = !slices.Contains(w.steps[w.index+1:], Turn)
 		}
 	case Create:
 		to.Coupon, to.Item = w.code(), w.item()

@@ -290,3 +290,39 @@ func TestDelegation(t *testing.T) {
 		}
 	}
 }
+
+// TestLastTurn: after the last turn was answered nothing is said any more, until
+// a new session begins; and a script whose turns are all answered has one.
+func TestLastTurn(t *testing.T) {
+	p := plan(t, small, results.Factors{})
+	for _, persona := range Personas() {
+		for _, journey := range Journeys() {
+			for seed := range uint64(12) {
+				s, err := p.Shopper(ID{Slot: Slot(seed), Number: 3}).As(persona, journey)
+				if err != nil {
+					t.Fatal(err)
+				}
+				steps, end := walked(s, seed)
+				last, index := false, 0
+				for i, step := range steps {
+					switch {
+					case step.Fresh:
+						last = step.Last
+					case step.Kind == Turn && last && step.Index != index:
+						t.Errorf("%s %s %d, step %d is a turn after the last: %s", persona, journey, seed, i, kinds(steps))
+					case step.Kind == Turn:
+						last = step.Last
+					case step.Last:
+						t.Errorf("%s %s %d, step %d is no turn and the last one", persona, journey, seed, i)
+					}
+					if step.Kind == Turn {
+						index = step.Index
+					}
+				}
+				if !last && end.Outcome == results.OK {
+					t.Errorf("%s %s %d: no turn was the last: %s", persona, journey, seed, kinds(steps))
+				}
+			}
+		}
+	}
+}

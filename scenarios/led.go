@@ -73,8 +73,10 @@ func (l *leading) Next(last Result) (Step, bool) {
 	return l.worded(step), true
 }
 
-// worded puts the leader's line in the place of the shopper's.
+// worded puts the leader's line in the place of the shopper's. Who leads may
+// always go on talking.
 func (l *leading) worded(s Step) Step {
+	s.Last = false
 	if s.Kind == Turn && l.say != "" {
 		if s.Say = l.say; s.Attempt > 0 && l.walk.shopper.Persona.Rewords {
 			s.Say = l.walk.shopper.again(l.say)

@@ -76,6 +76,10 @@ func TestLed(t *testing.T) {
 							got[i].Think = want[i].Think
 						}
 					}
+					if got[i].Last {
+						t.Fatalf("%s %s %d, step %d is the last turn, though the leader may go on", persona, journey, seed, i)
+					}
+					want[i].Last = false
 					if !reflect.DeepEqual(got[i], want[i]) {
 						t.Fatalf("%s %s %d, step %d:\n%+v, alone\n%+v", persona, journey, seed, i, got[i], want[i])
 					}

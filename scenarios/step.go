@@ -53,6 +53,7 @@ type Step struct {
 	Answer     time.Duration // patience for the whole answer
 
 	Say     string       // a turn: the user's line
+	Last    bool         // a turn: once it is answered there is no other, and nothing of the conversation is needed
 	Offer   bool         // a turn: the assistant may call tools
 	Tools   []ToolResult // a turn: what the calls of the last answer gave; the user says nothing then, unless there is a line
 	Query   string       // search: what for; empty for everything

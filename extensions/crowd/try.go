@@ -40,6 +40,7 @@ func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sig
 			e.farewell(s)
 			return s.journey.End()
 		}
+		s.step.Last = false // what was said is still to be shown
 		if s.step.Attempt > 0 || s.step.Kind == scenarios.Poll {
 			select {
 			case <-ctx.Done():

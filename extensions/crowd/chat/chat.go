@@ -72,7 +72,7 @@ func New(e scenarios.Endpoint, tools ...scenarios.Tool) *Assistant {
 const maxBody = 1 << 20
 
 // Do implements crowd.Protocol. The shopper's history grows by the turn when
-// its outcome is OK, and stays as it was otherwise.
+// its outcome is OK, ends with the last one, and stays as it was otherwise.
 func (c *Assistant) Do(conn *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
 	start := time.Now()
 	first := step.FirstToken
@@ -89,7 +89,7 @@ func (c *Assistant) Do(conn *wire.Conn, s *crowd.Shopper, step scenarios.Step) s
 	}
 	resp, err := conn.Do(&wire.Request{
 		Method: "POST", Path: c.path, Header: s.Header, Extra: scratch.Head,
-		Body:  [][]byte{c.head, s.History, said, tail},
+		Body:  append(scratch.Parts[:0], c.head, s.History, said, tail),
 		First: start.Add(first), Deadline: start.Add(step.Answer),
 	})
 	a := newAnswer()
@@ -114,7 +114,11 @@ func (c *Assistant) Do(conn *wire.Conn, s *crowd.Shopper, step scenarios.Step) s
 		return a.lost(err)
 	}
 	result := a.verdict(resp.At, c.words)
-	if result.Outcome == results.OK {
+	switch {
+	case result.Outcome != results.OK:
+	case step.Last:
+		s.History = nil
+	default:
 		s.History = slices.Grow(s.History, len(said)+len(a.text)+len(a.items)+64)
 		s.History = append(s.History, said...)
 		s.History = c.dialect.remember(s.History, a)

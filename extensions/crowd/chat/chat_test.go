@@ -154,6 +154,12 @@ func outcomes(t *testing.T, e scenarios.Endpoint, cases []outcomeCase) {
 			if !json.Valid([]byte("[" + string(s.History) + "]")) {
 				t.Errorf("the history is no JSON any more: %s", s.History)
 			}
+
+			c, last := dial(t, test.serve), turn("来一杯")
+			s.History, last.Last = []byte(before), true
+			if r := New(e).Do(c, s, last); r.Outcome != test.want || (s.History == nil) != (test.want == results.OK) || s.History != nil && string(s.History) != before {
+				t.Errorf("the last turn, %v, left the history as %s", r.Outcome, s.History)
+			}
 		})
 	}
 	for o := range unseen {

@@ -77,7 +77,7 @@ func (p *Checkout) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scena
 		scratch.Body = body
 	}
 	resp, err := c.Do(&wire.Request{
-		Method: method, Path: p.path + path, Header: s.Header, Extra: scratch.Head, Body: [][]byte{body},
+		Method: method, Path: p.path + path, Header: s.Header, Extra: scratch.Head, Body: append(scratch.Parts[:0], body),
 		First: start.Add(step.Answer), Deadline: start.Add(step.Answer),
 	})
 	if err != nil {

@@ -43,7 +43,7 @@ func New(e scenarios.Endpoint) crowd.Protocol {
 }
 
 // tail is the body after the request number.
-const tail = `","appid":"` + appID + `","stock_creator_mchid":"` + merchant + `"}`
+var tail = []byte(`","appid":"` + appID + `","stock_creator_mchid":"` + merchant + `"}`)
 
 // maxBody is how much of an answer is read; a good one has a few dozen bytes.
 const maxBody = 64 << 10
@@ -56,7 +56,7 @@ func (w *WxpayFavor) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) sce
 	scratch.Body = step.Key.Append(scratch.Body[:0])
 	resp, err := c.Do(&wire.Request{
 		Method: "POST", Path: w.path + url.PathEscape(s.UserID()) + "/coupons", Header: s.Header, Extra: scratch.Head,
-		Body:  [][]byte{w.head, scratch.Body, []byte(tail)},
+		Body:  append(scratch.Parts[:0], w.head, scratch.Body, tail),
 		First: start.Add(step.Answer), Deadline: start.Add(step.Answer),
 	})
 	if err != nil {

@@ -63,7 +63,10 @@ var pool = sync.Pool{New: func() any { return &buffers{in: make([]byte, 8<<10)} 
 
 // A Scratch is memory in which a step makes its request. Who grows a slice puts
 // the longer one in its place, for the next step.
-type Scratch struct{ Head, Body []byte }
+type Scratch struct {
+	Head, Body []byte
+	Parts      [4][]byte // of the body, when it has several
+}
 
 // Scratch returns the connection's. It is valid until Rest; what its slices
 // hold is nobody's.
@@ -234,6 +237,7 @@ func (c *Conn) Rest() {
 			*p = nil
 		}
 	}
+	clear(b.scratch.Parts[:]) // somebody's conversation
 	pool.Put(b)
 }
 
@@ -252,6 +256,10 @@ func (c *Conn) Close() error {
 // notes when.
 func (c *Conn) fill() error {
 	b := c.buf
+	if c.answer.drains { // nearly always the end has come with the rest, and nothing is waited for
+		c.answer.drains = false
+		c.patience(earlier(time.Now().Add(drainFor), c.answer.deadline))
+	}
 	var n int
 	var err error
 	if s, ok := c.raw.(*tcp); ok {

@@ -184,3 +184,22 @@ func TestCancelAgainstWaitingOn(t *testing.T) {
 		c.Close()
 	}
 }
+
+// TestDrainOfWhatHasCome: a body whose end came with the rest is drained without
+// a word to the poller.
+func TestDrainOfWhatHasCome(t *testing.T) {
+	c := canned(t, once("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"+chunkOf("data: [DONE]\n\n")+"0\r\n\r\n", false))
+	defer c.Close()
+	req := soon()
+	r, err := c.Do(req)
+	if err == nil {
+		_, err = r.Events().Next()
+	}
+	armed := c.armed
+	if err == nil {
+		err = r.Drain()
+	}
+	if err != nil || !c.armed.Equal(armed) || !c.armed.Equal(req.Deadline) {
+		t.Errorf("%v; the poller's deadline was %v and is %v, the request's %v", err, armed, c.armed, req.Deadline)
+	}
+}

@@ -14,6 +14,7 @@ type Response struct {
 	c         *Conn
 	deadline  time.Time
 	answering bool
+	drains    bool   // its end is waited for, and not for long: see fill
 	upgrade   string // what a 101 has to say; empty if it must not come
 	body      ending
 	left      int64 // of the body or of the chunk that is being read
@@ -67,7 +68,7 @@ func (r *Response) Drain() error {
 	if r.end == io.EOF {
 		return nil
 	}
-	r.c.patience(earlier(time.Now().Add(drainFor), r.deadline))
+	r.drains = true
 	for left := 64 << 10; left > 0; {
 		p, err := r.piece()
 		if err == io.EOF {
