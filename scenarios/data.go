@@ -353,23 +353,6 @@ func (s Shopper) Value(placeholder string) string {
 	return ""
 }
 
-// UserID returns the id by which the backend knows the shopper: the one in its
-// row of users, if that has one, or else the account in use.
-func (s Shopper) UserID() string {
-	if id := s.GivenID(); id != "" {
-		return id
-	}
-	return s.User.String()
-}
-
-// GivenID returns the id in the shopper's row of users; empty without one.
-func (s Shopper) GivenID() string {
-	if d := s.data(); d != nil && d.userIDs {
-		return s.row("users", "id")
-	}
-	return ""
-}
-
 // Secrets returns the values of the shopper's rows that nobody may see: those
 // of the columns that are marked so, and all that headers are made of.
 func (s Shopper) Secrets() []string {

@@ -111,6 +111,23 @@ func (s Shopper) account(n int) UUID {
 	return s.Key(UserStep-n, 0)
 }
 
+// UserID returns the id by which the backend knows the shopper: the one in its
+// row of users, if that has one, or else the account in use.
+func (s Shopper) UserID() string {
+	if id := s.GivenID(); id != "" {
+		return id
+	}
+	return s.User.String()
+}
+
+// GivenID returns the id in the shopper's row of users; empty without one.
+func (s Shopper) GivenID() string {
+	if d := s.data(); d != nil && d.userIDs {
+		return s.row("users", "id")
+	}
+	return ""
+}
+
 // Address returns the address that a shopper seems to come from, where a
 // campaign asks for a client-address header: one of 198.18.0.0/15, which RFC 2544
 // sets aside for benchmarks. It is the same through all its accounts.

@@ -159,19 +159,9 @@ func (s Shopper) say(turn int) string {
 	lines := s.lines(s.part(turn))
 	line := lines[s.plan.draws.below(len(lines), s.ID, turn, forPhrase)]
 	item := s.item()
-	line = filled(line, "{item}", item.Title)
-	line = filled(line, "{n}", strconv.Itoa(item.Quantity))
+	line = strings.Replace(line, "{item}", item.Title, 1)
+	line = strings.Replace(line, "{n}", strconv.Itoa(item.Quantity), 1)
 	return s.lengthened(line, turn)
-}
-
-// filled returns a line with a text in the place of a placeholder, which stands
-// once in it at most.
-func filled(line, placeholder, text string) string {
-	before, after, some := strings.Cut(line, placeholder)
-	if !some {
-		return line
-	}
-	return before + text + after
 }
 
 // asides are what people say besides what they want.

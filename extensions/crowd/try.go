@@ -26,6 +26,7 @@ type Sight struct {
 // that runs.
 func (e *Engine) Try(ctx context.Context, drawn scenarios.Shopper, show func(Sight)) scenarios.Ending {
 	s := &Shopper{Shopper: drawn, Header: e.Header(drawn, nil), journey: drawn.Walk()}
+	defer e.gateway.close()
 	defer e.trunks.close()
 	defer e.part(s)
 	stop := context.AfterFunc(ctx, func() {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -18,9 +20,9 @@ func (completions) said(b []byte, more bool, step scenarios.Step) []byte {
 	for _, t := range step.Tools {
 		b = comma(b, more)
 		b = append(b, `{"role":"tool","tool_call_id":`...)
-		b = appendString(b, t.CallID)
+		b = gjson.AppendJSONString(b, t.CallID)
 		b = append(b, `,"content":`...)
-		b = appendString(b, t.Content)
+		b = gjson.AppendJSONString(b, t.Content)
 		b, more = append(b, '}'), true
 	}
 	return appendLine(b, more, step)
@@ -178,7 +180,8 @@ func appendLine(b []byte, more bool, step scenarios.Step) []byte {
 		return b
 	}
 	b = append(comma(b, more), `{"role":"user","content":`...)
-	return append(appendString(b, step.Say), '}')
+	b = gjson.AppendJSONString(b, step.Say)
+	return append(b, '}')
 }
 
 func comma(b []byte, more bool) []byte {

@@ -22,9 +22,9 @@ func (responses) said(b []byte, more bool, step scenarios.Step) []byte {
 	for _, t := range step.Tools {
 		b = comma(b, more)
 		b = append(b, `{"type":"function_call_output","call_id":`...)
-		b = appendString(b, t.CallID)
+		b = gjson.AppendJSONString(b, t.CallID)
 		b = append(b, `,"output":`...)
-		b = appendString(b, t.Content)
+		b = gjson.AppendJSONString(b, t.Content)
 		b, more = append(b, '}'), true
 	}
 	return appendLine(b, more, step)
