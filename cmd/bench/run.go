@@ -131,7 +131,7 @@ func (b *bench) crowd(ctx context.Context, target string, c crowd, watch func(us
 		}
 		break
 	}
-	if !ok {
+	if last.rss == 0 {
 		return r, last, fmt.Errorf("%w: %w: %s", errNoChild, err, said.Bytes())
 	}
 	text, err := os.ReadFile(out)
