@@ -20,6 +20,7 @@
 //   - extensions/crowd: the engine that walks the shoppers through their journeys.
 //   - extensions/crowd/wire: connections, HTTP, streams, and limits against hostile answers.
 //   - extensions/crowd/pick: takes what a protocol looks for out of JSON, in one pass.
+//   - extensions/crowd/tools: an assistant's tool calls, for the protocols of the chat.
 //   - extensions/crowd/chat, coupons, checkout: the protocols.
 //   - extensions/crowd/mcp: calls the tools of an MCP server, for coupons and checkout.
 //   - extensions/crowd/custom: any HTTP backend, as the campaign describes it.

@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/tools"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
@@ -17,8 +18,7 @@ import (
 // An answer is gathered piece by piece.
 type answer struct {
 	text   []byte // the content so far, still escaped as in JSON
-	calls  []call // of tools
-	argued int    // bytes of them
+	calls  tools.Calls
 	items  []byte // Responses: what the next request repeats, as it came, each after a comma
 	no     bool   // it came as a refusal, in the field that is there for it
 	finish string // the reason; empty until it came
@@ -56,7 +56,7 @@ const keepAtMost = 64 << 10
 
 // free gives the answer's memory to the next one.
 func (a *answer) free() {
-	if cap(a.text)+cap(a.items)+a.plain.size()+a.thinking.size() <= keepAtMost && a.argued == 0 {
+	if cap(a.text)+cap(a.items)+a.plain.size()+a.thinking.size() <= keepAtMost && len(a.calls.All) == 0 {
 		answers.Put(a)
 	}
 }
@@ -191,10 +191,10 @@ func (a *answer) verdict(last time.Time, words *Refusals) scenarios.Result {
 		r.Outcome, r.Why = results.ErrorInStream, "ended by error"
 	case a.finish == "abort", a.finish == "incomplete":
 		r.Outcome, r.Why = results.Truncated, "ended by "+a.finish
-	case broken(a.calls):
+	case a.calls.Broken():
 		r.Outcome, r.Why = results.Malformed, "a tool call without an id or a name"
-	case len(a.calls) > 0:
-		r.Outcome, r.Calls = results.OK, called(a.calls)
+	case len(a.calls.All) > 0:
+		r.Outcome, r.Calls = results.OK, a.calls.Read()
 	case len(a.text) == 0:
 		r.Outcome, r.Why = results.Malformed, "an empty answer"
 	default:

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/tools"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -58,8 +59,8 @@ func TestCalls(t *testing.T) {
 		{"words before it", []string{delta("稍等,"), calls(`{"index":0,"id":"c","function":{"name":"pay"}}`)}, []scenarios.ToolCall{{ID: "c", Name: "pay"}}},
 		{"no name", []string{calls(`{"index":0,"id":"c1","function":{"arguments":"{}"}}`)}, nil},
 		{"of other types", []string{calls(`{"index":"0","id":5,"function":"pay"}`, `7`)}, nil},
-		{"too many", strings.SplitAfter(strings.Repeat(calls(`{"id":"c","function":{"name":"pay"}}`, `{"id":"d","function":{"name":"pay"}}`)+"\n", maxCalls), "\n"), nil},
-		{"too long", strings.SplitAfter(strings.Repeat(calls(`{"index":0,"id":"c","function":{"name":"pay","arguments":"`+strings.Repeat("x", 1<<10)+`"}}`)+"\n", maxArguments>>10), "\n"), nil},
+		{"too many", strings.SplitAfter(strings.Repeat(calls(`{"id":"c","function":{"name":"pay"}}`, `{"id":"d","function":{"name":"pay"}}`)+"\n", tools.Most), "\n"), nil},
+		{"too long", strings.SplitAfter(strings.Repeat(calls(`{"index":0,"id":"c","function":{"name":"pay","arguments":"`+strings.Repeat("x", 1<<10)+`"}}`)+"\n", tools.Bytes>>10), "\n"), nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"time"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/tools"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
@@ -17,15 +16,7 @@ var doneMark = []byte("[DONE]")
 
 // said implements dialect.
 func (completions) said(b []byte, more bool, step scenarios.Step) []byte {
-	for _, t := range step.Tools {
-		b = comma(b, more)
-		b = append(b, `{"role":"tool","tool_call_id":`...)
-		b = gjson.AppendJSONString(b, t.CallID)
-		b = append(b, `,"content":`...)
-		b = gjson.AppendJSONString(b, t.Content)
-		b, more = append(b, '}'), true
-	}
-	return appendLine(b, more, step)
+	return tools.AppendSaid(b, more, &step)
 }
 
 // What is looked for in a chunk or a whole answer; in the one the words are in
@@ -77,7 +68,7 @@ func (completions) take(a *answer, data []byte, at time.Time) bool {
 	if !a.message(&of, at) {
 		return false
 	}
-	if a.finish == "" && !a.no && len(a.calls) == 0 && !counted {
+	if a.finish == "" && !a.no && len(a.calls.All) == 0 && !counted {
 		a.learn(data, of[ofContent], thought(&of), pick.Value{})
 	}
 	return true
@@ -144,49 +135,4 @@ func (a *answer) callTools(list pick.Value, at time.Time) bool {
 }
 
 // remember implements dialect.
-func (completions) remember(b []byte, a *answer) []byte {
-	b = append(b, `,{"role":"assistant","content":`...)
-	if len(a.text) == 0 {
-		b = append(b, "null"...)
-	} else {
-		b = append(b, '"')
-		b = append(b, a.text...)
-		b = append(b, '"')
-	}
-	for i, c := range a.calls {
-		if i == 0 {
-			b = append(b, `,"tool_calls":[`...)
-		} else {
-			b = append(b, ',')
-		}
-		b = append(b, `{"id":"`...)
-		b = append(b, c.id...)
-		b = append(b, `","type":"function","function":{"name":"`...)
-		b = append(b, c.name...)
-		b = append(b, `","arguments":"`...)
-		b = append(b, c.arguments...)
-		b = append(b, `"}}`...)
-	}
-	if len(a.calls) > 0 {
-		b = append(b, ']')
-	}
-	return append(b, '}')
-}
-
-// appendLine appends the user's line as a message, which both dialects spell
-// alike. Who sends what tools gave says nothing, unless there is a line.
-func appendLine(b []byte, more bool, step scenarios.Step) []byte {
-	if step.Say == "" && len(step.Tools) > 0 {
-		return b
-	}
-	b = append(comma(b, more), `{"role":"user","content":`...)
-	b = gjson.AppendJSONString(b, step.Say)
-	return append(b, '}')
-}
-
-func comma(b []byte, more bool) []byte {
-	if more {
-		b = append(b, ',')
-	}
-	return b
-}
+func (completions) remember(b []byte, a *answer) []byte { return a.calls.AppendAnswer(b, a.text) }

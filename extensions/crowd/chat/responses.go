@@ -7,6 +7,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/pick"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/tools"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -27,7 +28,7 @@ func (responses) said(b []byte, more bool, step scenarios.Step) []byte {
 		b = gjson.AppendJSONString(b, t.Content)
 		b, more = append(b, '}'), true
 	}
-	return appendLine(b, more, step)
+	return tools.AppendLine(b, more, &step)
 }
 
 // What is looked for in an event.
@@ -154,11 +155,11 @@ func (a *answer) item(index float64, item gjson.Result, at time.Time) bool {
 		})
 	case "function_call":
 		id, arguments := inside(item.Get("call_id")), inside(item.Get("arguments"))
-		c := a.callAt(index, id)
-		if c != nil && len(c.arguments) > 0 {
+		c := a.calls.At(index, id)
+		if c != nil && len(c.Arguments) > 0 {
 			arguments = "" // streamed
 		}
-		if c == nil || len(c.id) == 0 || arguments != "" {
+		if c == nil || len(c.ID) == 0 || arguments != "" {
 			ok = a.call(index, id, inside(item.Get("name")), arguments, at)
 		}
 	default:
@@ -181,13 +182,13 @@ func (responses) remember(b []byte, a *answer) []byte {
 		b = append(b, a.text...)
 		b = append(b, `"}`...)
 	}
-	for _, c := range a.calls {
+	for _, c := range a.calls.All {
 		b = append(b, `,{"type":"function_call","call_id":"`...)
-		b = append(b, c.id...)
+		b = append(b, c.ID...)
 		b = append(b, `","name":"`...)
-		b = append(b, c.name...)
+		b = append(b, c.Name...)
 		b = append(b, `","arguments":"`...)
-		b = append(b, c.arguments...)
+		b = append(b, c.Arguments...)
 		b = append(b, `"}`...)
 	}
 	return b

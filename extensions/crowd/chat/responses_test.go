@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/tools"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -75,7 +76,7 @@ func TestOutcomesResponses(t *testing.T) {
 		{"a delta of a number", stream(data(strings.Replace(textDelta(4, "5"), `"5"`, "5", 1))), results.Malformed, "no string", 0},
 		{"empty", stream(data(created, ended("completed", ""))), results.Malformed, "empty", 0},
 		{"too long", stream(data(itemDone(0, message(strings.Repeat("x", maxBody/2))), itemDone(1, message(strings.Repeat("x", maxBody/2))), ended("completed", ""))), results.Malformed, "too long", 1},
-		{"too many calls", stream(data(strings.Split(strings.Repeat("{\"type\":\"response.output_item.done\",\"item\":{\"type\":\"function_call\",\"name\":\"n\",\"call_id\":\"a\"}}\n{\"type\":\"response.output_item.done\",\"item\":{\"type\":\"function_call\",\"name\":\"n\",\"call_id\":\"b\"}}\n", maxCalls), "\n")...)), results.Malformed, "tool calls", maxCalls},
+		{"too many calls", stream(data(strings.Split(strings.Repeat("{\"type\":\"response.output_item.done\",\"item\":{\"type\":\"function_call\",\"name\":\"n\",\"call_id\":\"a\"}}\n{\"type\":\"response.output_item.done\",\"item\":{\"type\":\"function_call\",\"name\":\"n\",\"call_id\":\"b\"}}\n", tools.Most), "\n")...)), results.Malformed, "tool calls", tools.Most},
 
 		{"JSON", whole(200, asJSON, response("completed", outputUsage, thoughtItem, message("好"))), results.OK, "", 17},
 		{"JSON, failed", whole(200, asJSON, response("failed", `,"error":{"code":"server_error","message":"x"}`)), results.Unavailable, "server_error", 0},
