@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -114,7 +113,7 @@ func (w *walk) tell(r *Result, to *Step) bool {
 
 // give adds what the current call gave.
 func (a *agent) give(r reported) {
-	a.given = append(a.given, ToolResult{CallID: a.call.ID, Content: string(marshal(r))})
+	a.given = append(a.given, ToolResult{CallID: a.call.ID, Name: a.call.Name, Content: string(marshal(r))})
 }
 
 // A reported is what a call gave, as the assistant reads it.
@@ -172,16 +171,14 @@ func (w *walk) understand(c ToolCall) (StepKind, *reported) {
 		return 0, &reported{Error: results.Malformed.String(), Why: fmt.Sprintf(format, args...)}
 	}
 	a, t := w.agent, &w.shopper.plan.Target
-	i := slices.IndexFunc(t.tools(), func(k StepKind) bool { return k.String() == c.Name })
+	names := t.calls()
+	i := slices.IndexFunc(t.tools(), func(k StepKind) bool { return names.named(k.String()) == c.Name })
 	if i < 0 {
 		return bad("there is no tool %q", clip(c.Name, 60))
 	}
 	kind := t.tools()[i]
-	var said struct {
-		Query, Item, Coupon, Checkout string
-		Quantity                      *int
-	}
-	if err := json.Unmarshal([]byte(cmp.Or(c.Arguments, "{}")), &said); err != nil {
+	said, err := names.argued(cmp.Or(c.Arguments, "{}"))
+	if err != nil {
 		return bad("the arguments are not the JSON object that they must be")
 	}
 	quantity := 1
@@ -193,23 +190,23 @@ func (w *walk) understand(c ToolCall) (StepKind, *reported) {
 	case kind != Search && !slices.Contains(w.wants, kind):
 		return 0, &reported{Error: results.Rejected.String(), Why: "the user does not want that"}
 	case buys && (said.Item == "" || len(said.Item) > 256):
-		return bad("item must be the id of an item")
+		return bad("%s must be the id of an item", names.named("item"))
 	case buys && (quantity < 1 || quantity > 999):
-		return bad("quantity must be a whole number from 1 to 999")
-	case (kind == Update || kind == Complete && !buys) && (said.Checkout == "" || said.Checkout != w.session):
-		return bad("checkout must be the id of the checkout that was created last")
-	case said.Coupon != "" && said.Coupon != w.coupon, kind == Update && said.Coupon == "":
-		return bad("coupon must be one that was claimed")
+		return bad("%s must be a whole number from 1 to 999", names.named("quantity"))
+	case (kind == Update || kind == Complete && !buys) && (said.Checkout == "" || string(said.Checkout) != w.session):
+		return bad("%s must be the id of the checkout that was created last", names.named("checkout"))
+	case said.Coupon != "" && string(said.Coupon) != w.coupon, kind == Update && said.Coupon == "":
+		return bad("%s must be one that was claimed", names.named("coupon"))
 	}
-	says := said.Checkout + " " + said.Coupon
+	says := string(said.Checkout + " " + said.Coupon)
 	switch {
 	case buys:
-		a.item, a.code = Item{ID: said.Item, Quantity: quantity}, said.Coupon
+		a.item, a.code = Item{ID: string(said.Item), Quantity: quantity}, string(said.Coupon)
 		says = fmt.Sprint(a.item, said.Coupon)
 	case kind == Update:
-		a.code = said.Coupon
+		a.code = string(said.Coupon)
 	case kind == Search:
-		a.query, says = said.Query, said.Query
+		a.query, says = string(said.Query), string(said.Query)
 	case kind == Claim:
 		says = "one"
 	}

@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -140,20 +139,22 @@ var yes = Result{Outcome: results.OK, Coupon: "c", Session: "s", Token: "t", Ord
 // each answer.
 func (s Shopper) obliged() (calls []ToolCall) {
 	t, wants := &s.plan.Target, script(s.Journey, s.turns())
+	names := t.calls()
 	for _, kind := range t.tools() {
 		if kind != Search && !slices.Contains(wants, kind) {
 			continue
 		}
-		arguments := "{}"
+		said := map[string]string{}
 		switch {
 		case kind == Create, kind == Complete && !t.Checkout.offers(Create):
-			arguments = `{"item":"i"}`
+			said[names.named("item")] = "i"
 		case kind == Update:
-			arguments = fmt.Sprintf(`{"checkout":%q,"coupon":%q}`, yes.Session, yes.Coupon)
+			said[names.named("coupon")] = yes.Coupon
+			fallthrough
 		case kind == Complete:
-			arguments = fmt.Sprintf(`{"checkout":%q}`, yes.Session)
+			said[names.named("checkout")] = yes.Session
 		}
-		calls = append(calls, ToolCall{ID: kind.String(), Name: kind.String(), Arguments: arguments})
+		calls = append(calls, ToolCall{ID: kind.String(), Name: names.named(kind.String()), Arguments: string(marshal(said))})
 	}
 	return calls
 }

@@ -230,6 +230,7 @@ func unquoted(cell string) string { return strings.Trim(cell, "`") }
 // alike are the keys of files, operations and rules that are read as those of
 // data.users, target.chat.turn and its rejected are.
 var alike = regexp.MustCompile(`^data\.(items|addresses)\.|^target\.(coupons\.claim|checkout\.(create|update))\.|^target\.chat\.turn\.(answer\.done\.|retry\[|ok\[)|` +
+	`^target\.checkout\.search\.(request|rejected|retry|ok)|` +
 	`^target\.checkout\.complete\.(request|take|rejected|retry|ok|pending\[|poll\.(request\.|take|rejected|retry|pending|ok))|` +
 	`^audit\.(coupons|stocks|seats)(\.|$)|^audit\.orders\.columns\.|` +
 	`^target\.login\.(request\.|refresh\.|rejected\[|retry\[|ok\[|expired\[)`)

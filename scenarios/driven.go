@@ -1,7 +1,5 @@
 package scenarios
 
-import "strings"
-
 // Driven is the part of the crowd whose journeys the assistant drives: it says
 // by tool calls what is to be done, and the shopper's agent does it. The zero
 // value is nobody.
@@ -39,7 +37,8 @@ func (k *checker) driven(d Driven, t *Target) {
 	if d.Tools < 1 || d.Tools > mostTools {
 		k.fault("crowd.driven.tools", "", "must be between 1 and %d", mostTools)
 	}
-	if t.Chat.Protocol == HTTP {
-		k.fault("crowd.driven", "protocols that carry tool calls: "+strings.Join(Protocols("chat")[:len(Protocols("chat"))-1], ", "), "needs an assistant that calls tools, and protocol http has none")
+	if t.Chat.Protocol == HTTP && t.calls() == nil {
+		k.fault("crowd.driven", "target.chat.turn.answer.calls: {list: tool_calls, id: id, name: function.name, arguments: function.arguments}",
+			"needs an assistant that calls tools, and the campaign does not say how its calls come")
 	}
 }

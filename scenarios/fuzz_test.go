@@ -31,6 +31,7 @@ func FuzzParse(f *testing.F) {
 	cert, _ := authority(f)
 	f.Add([]byte(connected("  http: 2\n  tls: {ca: " + strconv.Quote(cert) + ", cert: \"${C}\", key: \"${K}\"}\n  source: [127.0.1.0/28]\n  client_address: A\n  stress_header: B\n")))
 	f.Add([]byte(strings.Replace(small, "limits: {arrivals: 5000/s}", limited, 1)))
+	f.Add([]byte(ownCalls))
 	f.Add([]byte(audited(inPostgres)))
 	f.Add([]byte(audited(`{source: http, url: "http://s", headers: {A: "${B}"}, orders: {path: /o, rows: d, next: {by: cursor, path: n, parameter: c}}}`)))
 	f.Add([]byte("a: [1,\nb: 2"))

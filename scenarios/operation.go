@@ -18,6 +18,7 @@ const HTTP = "http"
 type Operation struct {
 	Request  Request           `json:"request"`
 	Answer   *Answer           `json:"answer,omitempty"` // a turn alone has one
+	Items    *Items            `json:"items,omitempty"`  // a search alone has them
 	Take     map[string]string `json:"take,omitempty"`   // by name: a gjson path in the answer, or "header:" and a header's name
 	Rejected []Rule            `json:"rejected,omitempty"`
 	Retry    []Rule            `json:"retry,omitempty"`
@@ -52,6 +53,17 @@ type Answer struct {
 	Done   string `json:"done,omitempty"`  // the data of the event, or message, that ends an answer; empty: see Until
 	Until  *Rule  `json:"until,omitempty"` // matches the event that ends it; neither: the body's end does, and a socket must have one
 	Error  string `json:"error,omitempty"` // gjson path of what makes an event an error
+	Calls  *Calls `json:"calls,omitempty"` // nil: the assistant calls no tools
+}
+
+// Items says where the answer to a search has what was found. All are gjson
+// paths; those but List and ID may be empty.
+type Items struct {
+	List     string `json:"list"`
+	ID       string `json:"id"` // in each, as the others
+	Title    string `json:"title,omitempty"`
+	Price    string `json:"price,omitempty"` // of one, minor units
+	Currency string `json:"currency,omitempty"`
 }
 
 // How an answer comes.
@@ -114,18 +126,19 @@ func operationsOf(endpoint string) []StepKind {
 	case "coupons":
 		return []StepKind{Claim}
 	case "checkout":
-		return []StepKind{Create, Update, Complete}
+		return []StepKind{Search, Create, Update, Complete}
 	}
 	return nil
 }
 
 // placeholders lists what a request of a kind may hold, beside taken values.
 func placeholders(kind StepKind) []string {
-
 	all := []string{"shopper.id", "shopper.user", "step.key"}
 	switch kind {
 	case Turn:
-		return append(all, "step.say", "step.history")
+		return append(all, "step.say", "step.history", "step.tools", "step.results")
+	case Search:
+		return append(all, "step.query")
 	case Create, Update, Complete:
 		all = append(all, "step.item.id", "step.item.quantity", "step.coupon")
 		if kind != Create {

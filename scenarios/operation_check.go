@@ -55,8 +55,8 @@ func (k *checker) operation(at string, kind StepKind, t *Target, o Operation) {
 	k.described(at, t, o, known)
 	k.needs(at+".take", kind, o)
 	switch {
-	case kind == Turn && (o.Poll != nil || o.Pending != nil):
-		k.key(at+".pending", "", "is not for a turn of the chat")
+	case (kind == Turn || kind == Search) && (o.Poll != nil || o.Pending != nil): // not from a file
+		k.key(at+".pending", "", "is not for a %v", kind)
 	case o.Poll == nil && o.Pending != nil:
 		k.fault(at+".poll", "poll: {request: {method: GET, path: \"/orders/{{taken.order}}\"}}", "is missing: somebody has to ask about what is pending")
 	case o.Poll != nil && o.Pending == nil:
@@ -65,6 +65,7 @@ func (k *checker) operation(at string, kind StepKind, t *Target, o Operation) {
 	if o.Poll != nil {
 		k.polling(at+".poll", t, o.Poll, known)
 	}
+	k.found(at+".items", kind, o.Items)
 	switch {
 	case kind != Turn && o.Answer != nil:
 		k.key(at+".answer", "", "is for a turn of the chat alone")
@@ -131,7 +132,7 @@ func (k *checker) request(at string, r Request, t *Target, known []string) {
 	k.secrets(at+".body", r.Body)
 	body := k.filled(at+".body", r.Body, known)
 	if r.Body != "" && !r.Form() && !json.Valid([]byte(body)) {
-		k.fault(at+".body", "text placeholders stand in quotes, step.history without", "is no JSON once its placeholders are filled in")
+		k.fault(at+".body", "text placeholders stand in quotes, step.history, step.tools and step.results without", "is no JSON once its placeholders are filled in")
 	}
 }
 
@@ -150,6 +151,10 @@ func (k *checker) filled(at, template string, known []string) string {
 			continue
 		case "step.history":
 			b.WriteString(`[{"role":"user"}]`)
+		case "step.tools", "step.results":
+			b.WriteString(`[{"name":"x"}]`)
+		case "call.json":
+			b.WriteString(`{"order":"x"}`)
 		case "step.item.quantity":
 			b.WriteString("1")
 		default:
@@ -167,6 +172,27 @@ func (k *checker) needs(at string, kind StepKind, o Operation) {
 	needed := map[StepKind]string{Claim: "coupon", Complete: "order"}[kind]
 	if _, ok := o.takes()[needed]; needed != "" && !ok {
 		k.fault(at+"."+needed, "the audit looks for it in the backend's books", "is missing")
+	}
+}
+
+func (k *checker) found(at string, kind StepKind, i *Items) {
+	const example = "items: {list: products, id: sku, title: name, price: cents, currency: currency}"
+	switch {
+	case kind != Search && i != nil: // not from a file
+		k.key(at, "", "is for a search alone")
+	case kind == Search && i == nil:
+		k.fault(at, example, "is missing")
+	case kind == Search:
+		for _, path := range []struct {
+			key, is string
+			needed  bool
+		}{{"list", i.List, true}, {"id", i.ID, true}, {"title", i.Title, false}, {"price", i.Price, false}, {"currency", i.Currency, false}} {
+			if path.is == "" && path.needed {
+				k.fault(at+"."+path.key, example, "is missing")
+			} else if path.is != "" {
+				k.gjson(at+"."+path.key, path.is)
+			}
+		}
 	}
 }
 
@@ -195,6 +221,9 @@ func (k *checker) answer(at string, t *Target, o Operation) {
 	k.gjson(at+".text", a.Text)
 	if a.Error != "" {
 		k.gjson(at+".error", a.Error)
+	}
+	if a.Calls != nil {
+		k.calls(at+".calls", a.Calls, o.Request.Body)
 	}
 	if a.Until != nil {
 		k.rule(at+".done", *a.Until)

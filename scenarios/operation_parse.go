@@ -10,8 +10,11 @@ import (
 
 func (r *reader) operation(f field, kind StepKind) Operation {
 	known := []string{"request", "take", "rejected", "retry", "pending", "ok", "poll"}
-	if kind == Turn {
+	switch kind {
+	case Turn:
 		known = []string{"request", "answer", "take", "rejected", "retry", "ok"}
+	case Search:
+		known = []string{"request", "items", "rejected", "retry", "ok"}
 	}
 	fields := r.mapping(f, known...)
 	o := r.described(fields)
@@ -21,10 +24,25 @@ func (r *reader) operation(f field, kind StepKind) Operation {
 			o.Request.Method = "GET"
 		}
 	}
-	if kind != Turn && fields["poll"].node != nil {
+	if kind == Search {
+		o.Items = r.found(fields["items"])
+	}
+	if kind != Turn && kind != Search && fields["poll"].node != nil {
 		o.Poll = r.polling(fields["poll"])
 	}
 	return o
+}
+
+func (r *reader) found(f field) *Items {
+	if f.node == nil {
+		return nil
+	}
+	i := &Items{}
+	fields := r.mapping(f, "list", "id", "title", "price", "currency")
+	for key, to := range map[string]*string{"list": &i.List, "id": &i.ID, "title": &i.Title, "price": &i.Price, "currency": &i.Currency} {
+		r.text(fields[key], to)
+	}
+	return i
 }
 
 func (r *reader) polling(f field) *Polling {
@@ -65,10 +83,11 @@ func (r *reader) texts(f field, to *map[string]string) {
 
 func (r *reader) answer(f field) *Answer {
 	a := &Answer{Events: SSE}
-	fields := r.mapping(f, "events", "text", "done", "error")
+	fields := r.mapping(f, "events", "text", "done", "error", "calls")
 	r.text(fields["events"], &a.Events)
 	r.text(fields["text"], &a.Text)
 	r.text(fields["error"], &a.Error)
+	a.Calls = r.calls(fields["calls"])
 	switch done := fields["done"]; done.node.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:
 		rule := r.condition(done)

@@ -234,7 +234,7 @@ func (r *reader) target(f field) Target {
 	t.Login = r.login(fields["login"])
 	t.Chat = r.endpoint(fields["chat"], "protocol", "path", "model", "refusals", "turn")
 	t.Coupons = r.endpoint(fields["coupons"], "protocol", "version", "path", "stock_id", "claim")
-	t.Checkout = r.endpoint(fields["checkout"], "protocol", "version", "path", "currency", "create", "update", "complete")
+	t.Checkout = r.endpoint(fields["checkout"], "protocol", "version", "path", "currency", "search", "create", "update", "complete")
 	return t
 }
 
@@ -251,7 +251,7 @@ func (r *reader) endpoint(f field, known ...string) Endpoint {
 	if slices.Contains(known, "refusals") {
 		e.Refusals = r.refusals(fields["refusals"])
 	}
-	for kind := Turn; kind <= Complete; kind++ {
+	for kind := Turn; kind <= Search; kind++ {
 		if f := fields[kind.String()]; f.node != nil && slices.Contains(known, kind.String()) {
 			set(&e.Operations, kind.String(), r.operation(f, kind))
 		}

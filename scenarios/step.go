@@ -160,6 +160,7 @@ type ToolCall struct {
 // A ToolResult is what a call gave, for the assistant.
 type ToolResult struct {
 	CallID  string
+	Name    string // of the tool, as it was called
 	Content string
 }
 

@@ -44,6 +44,7 @@ func New(t *scenarios.Target, e scenarios.Endpoint, words Words) (*HTTP, error) 
 				return nil, fmt.Errorf("describe %s: %w", name, err)
 			}
 		}
+		o.tools = offer(t.Tools())
 		h.operations[name] = o
 	}
 	return h, nil
@@ -66,7 +67,8 @@ func NewLogin(l *scenarios.Login) (crowd.Protocol, error) {
 const maxBody = 1 << 20
 
 // Do implements crowd.Protocol. The shopper's history grows by a turn whose
-// outcome is OK; what it took is kept after any step that is.
+// outcome is OK, and ends with the last one; what it took is kept after any step
+// that is.
 func (h *HTTP) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios.Result {
 	start := time.Now()
 	o := h.operations[step.For().String()]
@@ -95,7 +97,7 @@ func (h *HTTP) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios
 	}
 	remember(s, resp, host, prefix+req.Path)
 	if o.answer != nil {
-		return h.turn(o, resp, s, said)
+		return h.turn(o, resp, s, &step, said)
 	}
 	body, err := resp.ReadAll(maxBody)
 	if err != nil {
@@ -104,6 +106,9 @@ func (h *HTTP) Do(c *wire.Conn, s *crowd.Shopper, step scenarios.Step) scenarios
 	r := o.classify(resp.Status, body)
 	if r.Outcome == results.OK {
 		o.taken(&r, s, step.For(), resp, body)
+	}
+	if r.Outcome == results.OK && o.items != nil {
+		r.Offers = found(o.items, body)
 	}
 	if resp.Status > 299 {
 		r.Status = resp.Status

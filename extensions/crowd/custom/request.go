@@ -1,6 +1,7 @@
 package custom
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/tools"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
@@ -24,6 +26,8 @@ type operation struct {
 	escape  func(b []byte, text string) []byte // of text in the body
 
 	answer                       *answer
+	tools                        []byte           // JSON list of those that are offered
+	items                        *scenarios.Items // of a search
 	take                         map[string]string
 	rejected, retry, pending, ok []rule
 	expired                      []rule     // that the login is over
@@ -53,7 +57,7 @@ func lines(key string) map[string]string {
 // compile makes an operation ready, with the header lines that it has unless
 // its description has them too.
 func compile(prefix string, d scenarios.Operation, defaults map[string]string) (*operation, error) {
-	o := &operation{method: d.Request.Method, escape: appendEscaped, take: d.Take}
+	o := &operation{method: d.Request.Method, escape: appendEscaped, take: d.Take, items: d.Items}
 	if d.Request.Form() {
 		o.escape = appendPercent
 	}
@@ -100,6 +104,11 @@ func compile(prefix string, d scenarios.Operation, defaults map[string]string) (
 	}
 	if d.Answer != nil {
 		o.answer = &answer{Answer: *d.Answer}
+		if c := d.Answer.Calls; c != nil {
+			if o.answer.result, err = scenarios.Pieces(cmp.Or(c.Result, scenarios.DefaultResult)); err != nil {
+				return nil, err
+			}
+		}
 		if d.Answer.Until != nil {
 			made, err := newRule(*d.Answer.Until)
 			if err != nil {
@@ -154,17 +163,12 @@ func (o *operation) expire(rules []scenarios.Rule) error {
 // conversation with this turn's line.
 func (o *operation) request(s *crowd.Shopper, step scenarios.Step) (req *wire.Request, said []byte, err error) {
 	if step.Kind == scenarios.Turn {
-		said = slices.Clone(s.History)
-		if len(said) > 0 {
-			said = append(said, ',')
-		}
-		said = append(said, `{"role":"user","content":`...)
-		said = append(gjson.AppendJSONString(said, step.Say), '}')
+		said = tools.AppendSaid(slices.Clone(s.History), len(s.History) > 0, &step)
 	}
-	value := func(name string) string { return value(s, step, name) }
-	req = &wire.Request{Method: o.method, Path: string(o.path.append(nil, value, nil, appendPercent)), Header: s.Header}
+	value, list := func(name string) string { return value(s, step, name) }, func(name string) []byte { return o.list(name, said, &step) }
+	req = &wire.Request{Method: o.method, Path: string(o.path.append(nil, value, list, appendPercent)), Header: s.Header}
 	for _, h := range o.headers {
-		text := string(h.value.append(nil, value, said, appendPlain))
+		text := string(h.value.append(nil, value, list, appendPlain))
 		if h.value.lacks(value) {
 			continue
 		}
@@ -175,7 +179,7 @@ func (o *operation) request(s *crowd.Shopper, step scenarios.Step) (req *wire.Re
 	}
 	req.Extra = wire.TraceParent(req.Extra, step.Key, step.Request())
 	if len(o.body) > 0 {
-		req.Body = [][]byte{o.body.append(nil, value, said, o.escape)}
+		req.Body = [][]byte{o.body.append(nil, value, list, o.escape)}
 	}
 	return req, said, nil
 }
@@ -185,32 +189,54 @@ func OneLine(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
-// append renders a template. The history is JSON and stands as it is, but in a
-// form it is text like any other.
-func (t template) append(b []byte, value func(name string) string, history []byte, escape func([]byte, string) []byte) []byte {
-	for _, p := range t {
-		switch p.Name {
-		case "":
-			b = append(b, p.Text...)
-		case "step.history":
-			list := "[" + string(history) + "]"
-			if probe := escape(nil, "["); string(probe) != "[" {
-				b = escape(b, list)
-			} else {
-				b = append(b, list...)
+// list returns what a placeholder stands for that is JSON by itself; nil for any
+// other. Said is the conversation with this turn's line.
+func (o *operation) list(name string, said []byte, step *scenarios.Step) []byte {
+	switch name {
+	case "step.history":
+		return append(append([]byte("["), said...), ']')
+	case "step.tools":
+		if step.Offer {
+			return o.tools
+		}
+		return []byte("[]")
+	case "step.results":
+		b := []byte("[")
+		for i, r := range step.Tools {
+			if i > 0 {
+				b = append(b, ',')
 			}
-		default:
+			b = o.answer.appendResult(b, r)
+		}
+		return append(b, ']')
+	}
+	return nil
+}
+
+// append renders a template. What is JSON by itself stands as it is, but in a
+// form it is text like any other.
+func (t template) append(b []byte, value func(name string) string, list func(name string) []byte, escape func([]byte, string) []byte) []byte {
+	for _, p := range t {
+		if p.Name == "" {
+			b = append(b, p.Text...)
+		} else if own := list(p.Name); own == nil {
 			b = escape(b, value(p.Name))
+		} else if probe := escape(nil, "["); string(probe) != "[" {
+			b = escape(b, string(own))
+		} else {
+			b = append(b, own...)
 		}
 	}
 	return b
 }
 
+var lists = []string{"step.history", "step.tools", "step.results"}
+
 // lacks says whether a placeholder of a template has nothing to stand for: a
 // header without its token is not sent.
 func (t template) lacks(value func(name string) string) bool {
 	return slices.ContainsFunc(t, func(p scenarios.Piece) bool {
-		return p.Name != "" && p.Name != "step.history" && value(p.Name) == ""
+		return p.Name != "" && !slices.Contains(lists, p.Name) && value(p.Name) == ""
 	})
 }
 
@@ -222,6 +248,8 @@ func value(s *crowd.Shopper, step scenarios.Step, name string) string {
 		return step.Key.String()
 	case "step.say":
 		return step.Say
+	case "step.query":
+		return step.Query
 	case "step.item.id":
 		return step.Item.ID
 	case "step.item.quantity":

@@ -17,7 +17,7 @@ func (h *HTTP) talk(o *operation, c *wire.Conn, s *crowd.Shopper, step scenarios
 	if len(req.Body) > 0 {
 		message, req.Body = req.Body[0], nil
 	}
-	var t telling
+	t := telling{step: &step}
 	resp := c.Answer()
 	if !c.Socket() {
 		var err error

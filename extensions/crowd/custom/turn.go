@@ -9,6 +9,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/flashcrowd/flashcrowd/extensions/crowd"
+	"github.com/flashcrowd/flashcrowd/extensions/crowd/tools"
 	"github.com/flashcrowd/flashcrowd/extensions/crowd/wire"
 	"github.com/flashcrowd/flashcrowd/results"
 	"github.com/flashcrowd/flashcrowd/scenarios"
@@ -17,20 +18,23 @@ import (
 // An answer says how the assistant's words come.
 type answer struct {
 	scenarios.Answer
-	until *rule
+	until  *rule
+	result template // of what a call gave
 }
 
 // A telling is what came of one answer so far.
 type telling struct {
 	scenarios.Result
 	text    []byte // escaped as in JSON
+	calls   tools.Calls
+	step    *scenarios.Step
 	decided bool   // Outcome says how it ended
 	last    []byte // the event that values are taken from
 }
 
 // turn reads the answer to a turn.
-func (h *HTTP) turn(o *operation, resp *wire.Response, s *crowd.Shopper, said []byte) scenarios.Result {
-	var t telling
+func (h *HTTP) turn(o *operation, resp *wire.Response, s *crowd.Shopper, step *scenarios.Step, said []byte) scenarios.Result {
+	t := telling{step: step}
 	kind, _, _ := strings.Cut(strings.ToLower(resp.Header("Content-Type")), ";")
 	streamed := o.answer.Events == scenarios.SSE && resp.Status/100 == 2 && (kind == "" || strings.TrimSpace(kind) == "text/event-stream")
 	var err error
@@ -53,18 +57,26 @@ func (h *HTTP) told(o *operation, t *telling, err error, resp *wire.Response, s 
 	switch {
 	case t.decided:
 		return t.Result
+	case t.called(o.answer).Broken():
+		t.Outcome, t.Why = results.Malformed, "a tool call without an id or a name"
+		return t.Result
+	case len(t.calls.All) > 0:
+		t.Outcome, t.Calls = results.OK, t.calls.Read()
 	case len(t.text) == 0:
 		t.Outcome, t.Why = results.Malformed, "an empty answer"
 		return t.Result
-	}
-	if t.Outcome, t.Why = h.words(t.text); t.Outcome != results.OK {
-		return t.Result
+	default:
+		if t.Outcome, t.Why = h.words(t.text); t.Outcome != results.OK {
+			return t.Result
+		}
 	}
 	o.taken(&t.Result, s, scenarios.Turn, resp, t.last)
-	if t.Outcome == results.OK {
-		said = append(said, `,{"role":"assistant","content":"`...)
-		said = append(said, t.text...)
-		s.History = append(said, `"}`...)
+	switch {
+	case t.Outcome != results.OK:
+	case t.step.Last:
+		s.History = nil
+	default:
+		s.History = t.calls.AppendAnswer(said, t.text)
 	}
 	return t.Result
 }
@@ -100,6 +112,7 @@ func (o *operation) whole(t *telling, resp *wire.Response) error {
 		return nil
 	}
 	t.say(gjson.GetBytes(body, o.answer.Text), resp.At)
+	o.answer.call(t, body, resp.At)
 	t.last = body
 	return nil
 }
@@ -153,6 +166,7 @@ func (o *operation) event(t *telling, resp *wire.Response, data []byte) (done bo
 		return true
 	}
 	t.say(gjson.GetBytes(data, o.answer.Text), resp.At)
+	o.answer.call(t, data, resp.At)
 	if len(o.take) > 0 {
 		t.last = append(t.last[:0], data...)
 	}
@@ -178,6 +192,11 @@ func (t *telling) say(piece gjson.Result, at time.Time) {
 		return
 	}
 	t.text = appendEscaped(t.text, piece.Str)
+	t.token(at)
+}
+
+// token notes when something that counts came.
+func (t *telling) token(at time.Time) {
 	if t.FirstToken.IsZero() {
 		t.FirstToken = at
 	}
