@@ -72,6 +72,16 @@ func workUntil(ctx context.Context, retire <-chan struct{}, join, name, dir stri
 	return w.Run(ctx)
 }
 
+// TestLeaveWithoutCoordinator: a worker that waits for one has nothing to hand
+// on, so it goes when it is told to.
+func TestLeaveWithoutCoordinator(t *testing.T) {
+	told := make(chan struct{})
+	close(told)
+	if err := workUntil(t.Context(), told, "127.0.0.1:1", "idle", t.TempDir()); err != nil {
+		t.Errorf("a worker that was told to leave while it waited: %v", err)
+	}
+}
+
 // child is an engine without requests: a shopper stays for a moment and leaves.
 type child struct {
 	conn     *link.Conn

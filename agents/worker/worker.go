@@ -39,7 +39,8 @@ type Config struct {
 	Clocks *Clocks
 
 	// Retire is closed when the worker is to go politely: others take its slots
-	// over, its shoppers finish, and Run returns. It may be nil.
+	// over, its shoppers finish, and Run returns; at once where it has none yet. It
+	// may be nil.
 	Retire <-chan struct{}
 
 	Wait   time.Duration // for a coordinator, at most; 0 means forever
@@ -85,7 +86,8 @@ func New(c Config) (*Worker, error) {
 }
 
 // Run joins the fleet and works for its coordinator until that says that
-// everything has ended and the last snapshot is stored; then it returns nil.
+// everything has ended and the last snapshot is stored, or it leaves before it
+// has a plan; then it returns nil.
 // Any other end is an error, and says how the child ended where that is why.
 // When ctx ends, the child is asked to end, its last snapshot is delivered, and
 // Run returns the context's error. Run is called once.
@@ -109,15 +111,25 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 	}()
 	coordinator, err := w.find(ctx, fleet)
 	if err != nil {
-		return err
+		return unlessRetired(err)
 	}
 	client := newClient(w.identity, coordinator, w.Version)
 	defer client.close()
 	brief, err := w.fetch(ctx, client)
 	if err != nil {
-		return err
+		return unlessRetired(err)
 	}
 	return w.work(ctx, fleet, client, brief)
+}
+
+// errRetired ends the wait of a worker that is to go: it has nothing to hand on.
+var errRetired = errors.New("told to leave before there was anything to do")
+
+func unlessRetired(err error) error {
+	if errors.Is(err, errRetired) {
+		return nil
+	}
+	return err
 }
 
 // find waits until gossip knows a coordinator, and tries the seeds each second
@@ -147,6 +159,8 @@ func (w *Worker) find(ctx context.Context, fleet *membership.Fleet) (membership.
 				said = last.Error()
 				w.Log.Info("waiting for a coordinator", "err", said)
 			}
+		case <-w.Retire:
+			return membership.Member{}, errRetired
 		case <-ctx.Done():
 			return membership.Member{}, errors.Join(context.Cause(ctx), last)
 		}
@@ -166,6 +180,8 @@ func (w *Worker) fetch(ctx context.Context, c *client) (agents.Brief, error) {
 		w.Log.Debug("no plan yet", "err", err)
 		select {
 		case <-time.After(backoff(tries)):
+		case <-w.Retire:
+			return agents.Brief{}, errRetired
 		case <-ctx.Done():
 			return agents.Brief{}, err
 		}
