@@ -79,6 +79,9 @@ func runCampaign(ctx context.Context, w world, name string, f runFlags) (err err
 	if err != nil {
 		return err
 	}
+	if _, err := plan.Target.Resolve(os.LookupEnv); err != nil { // the workers will, with this environment
+		return usage(err)
+	}
 	if err := checkLive(f.live, false); err != nil {
 		return err
 	}
