@@ -209,6 +209,17 @@ func loopback(at string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
+// checkJoin refuses nodes that nobody could ever reach, which a worker would
+// wait for.
+func checkJoin(nodes []string) error {
+	for _, node := range nodes {
+		if _, port, err := net.SplitHostPort(node); err != nil || port == "" {
+			return usage(fmt.Errorf("--join %s: want host:port, such as %s", node, defaultGossip))
+		}
+	}
+	return nil
+}
+
 // bindFor returns where a node listens that joins others: on the address from
 // which it reaches them.
 func bindFor(join []string) string {

@@ -37,6 +37,9 @@ const patienceAsking = 10 * time.Second
 
 // ask sends one request to the coordinator of the fleet.
 func (f *operatorFlags) ask(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	if err := checkJoin(f.join); err != nil {
+		return nil, err
+	}
 	key, err := loadKey(f.key)
 	if err != nil {
 		return nil, err

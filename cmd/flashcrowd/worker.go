@@ -88,6 +88,9 @@ func workerName() string {
 
 // work is one worker from joining to leaving.
 func work(ctx context.Context, w world, f workerFlags) error {
+	if err := checkJoin(f.join); err != nil {
+		return err
+	}
 	if f.attended {
 		ctx = untilEOF(ctx, os.Stdin)
 	}
