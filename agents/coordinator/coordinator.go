@@ -111,6 +111,7 @@ type Coordinator struct {
 	resumed []Action  // what a resumed machine wants done first
 	unsaved error     // the lease state could not be stored: nothing goes on before it is
 	waiting []batch   // for that
+	unkept  error     // why the last exchange that was to be stored was not
 	queue   []*parcel // exchanges to be stored
 	fleet   *membership.Fleet
 	merger  *results.Merger

@@ -145,13 +145,20 @@ func (c *Coordinator) commit() {
 	for _, p := range queue {
 		var e Event = Stored{c.clock(), p.delivery.Worker}
 		if p.err != nil {
-			c.Log.Error("exchange not stored", "worker", p.delivery.Worker, "seq", p.delivery.Seq, "err", p.err)
+			if !same(p.err, c.unkept) { // the worker tries again and again
+				c.Log.Error("exchange not stored", "worker", p.delivery.Worker, "seq", p.delivery.Seq, "err", p.err)
+			}
 			e = Unstored{p.delivery.Worker}
 		}
+		c.unkept = p.err
 		c.conclude(e, p)
 		close(p.settled)
 	}
 }
+
+// same says whether two faults say the same, so that one is logged once until it
+// is over.
+func same(a, b error) bool { return a != nil && b != nil && a.Error() == b.Error() }
 
 func digestOf(snapshot []byte, fate string) Digest {
 	h := sha256.New()

@@ -30,7 +30,9 @@ func (c *Coordinator) save(f Leases) error {
 		Started: time.Now().Add(f.Zero - c.clock()),
 	}
 	if err := c.store(l); err != nil {
-		c.Log.Error("lease state not stored", "err", err)
+		if !same(err, c.unsaved) { // it is tried again ten times a second
+			c.Log.Error("lease state not stored", "err", err)
+		}
 		return err
 	}
 	return nil
