@@ -127,6 +127,7 @@ func TestRules(t *testing.T) {
 		{"seed: 7", "seed: &a 7", "2:7: anchors and aliases are not part"},
 		{"seed: 7", "seed: !!int 7", "2:7: tags are not part"},
 		{"seed: 7", "seed: 7: 8", "is not YAML"},
+		{"  shoppers: 10_000\n", "\tshoppers: 10_000\n", "4:1: is not YAML: a tab can't indent a line"},
 		{"seed: 7", "seed: 7\n---\nname: b", "a second document"},
 		{"  shoppers: 10_000\n", "", "3:1: crowd.shoppers: is missing"},
 		{"10_000", "0", "4:13: crowd.shoppers: is missing, or 0"},

@@ -76,7 +76,11 @@ func (r *reader) document(src []byte) (root ast.Node, ok bool) {
 	if err != nil {
 		var e yaml.Error
 		if errors.As(err, &e) && e.GetToken() != nil {
-			r.fault(e.GetToken().Position, "", "", "is not YAML: %s", e.GetMessage())
+			at, why := e.GetToken().Position, e.GetMessage()
+			if tabbed(string(src), at.Line) { // which the parser shows as a space
+				why = "a tab can't indent a line, only spaces can"
+			}
+			r.fault(at, "", "", "is not YAML: %s", why)
 		} else {
 			r.fault(nil, "", "", "is not YAML: %s", clip(err.Error(), 200))
 		}
@@ -96,6 +100,17 @@ func (r *reader) document(src []byte) (root ast.Node, ok bool) {
 		r.fault(nil, "", "see the embedded campaigns for the format", "is empty")
 	}
 	return root, root != nil
+}
+
+// tabbed says whether a tab is in the indentation of a line, counted from 1.
+func tabbed(src string, line int) bool {
+	for text := range strings.Lines(src) {
+		if line--; line == 0 {
+			indent := text[:len(text)-len(strings.TrimLeft(text, " \t"))]
+			return strings.Contains(indent, "\t")
+		}
+	}
+	return false
 }
 
 // refuse notes what the format leaves out, and depth beyond its limits.
