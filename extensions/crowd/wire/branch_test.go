@@ -366,6 +366,28 @@ func TestBranchGoAway(t *testing.T) {
 	}
 }
 
+// An answer that was whole when its patience ended is one; the branch is not used
+// again.
+func TestBranchLateButWhole(t *testing.T) {
+	s := newStation(t, false, 10)
+	b := open(t, s.target, nil).Branch()
+	defer b.Close()
+	r, err := b.Do(&Request{Method: "POST", Path: "/echo", Body: [][]byte{[]byte("x")}, Deadline: time.Now().Add(time.Second)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := b.raw.(*http2Conn)
+	for end := time.Now().Add(10 * time.Second); !h.wasLate() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // polls: nothing tells
+	}
+	if got, err := r.ReadAll(9); err != nil || string(got) != "x" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if b.Reusable() {
+		t.Error("it takes another request")
+	}
+}
+
 // Goes away while nobody asks anything: that is known without a request.
 func TestBranchGoAwayIdle(t *testing.T) {
 	c, _ := framed(t, func(p *peer2) {

@@ -239,12 +239,17 @@ func (h *http2Conn) end() {
 	h.arm()
 }
 
+// wasLate says whether a request was ended.
+func (h *http2Conn) wasLate() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.late
+}
+
 // wrong says what an error of net/http means: the deadline, an answer that
 // breaks HTTP/2 or a limit, or else a connection or a stream that ended.
 func (h *http2Conn) wrong(err error) error {
-	h.mu.Lock()
-	late := h.late
-	h.mu.Unlock()
+	late := h.wasLate()
 	h.end()
 	switch {
 	case late:
@@ -278,8 +283,12 @@ type streamError struct {
 // Error implements error.
 func (e streamError) Error() string { return fmt.Sprintf("stream error %d: %v", e.Code, e.Cause) }
 
-// usable says whether the other side takes another request.
+// usable says whether the other side takes another request. What was ended is of
+// no more use, even if the answer had come.
 func (h *http2Conn) usable() bool {
+	if h.wasLate() {
+		return false
+	}
 	if h.branch { // there are other connections, or one can be opened: no wait
 		return h.reserve() == nil
 	}
