@@ -22,7 +22,9 @@ import (
 
 // A Protocol carries out the steps of one kind of endpoint. It blocks until
 // the answer is complete or the patience of the step is at its end, and it
-// always returns: whatever the backend does becomes an outcome.
+// always returns: whatever the backend does becomes an outcome. It sends one
+// request, and nothing of the shopper changes before an answer comes: what the
+// backend did not process is done again.
 //
 // A protocol is shared by all shoppers and keeps nothing of one: what a
 // conversation needs between steps stands in the Shopper.
@@ -82,6 +84,7 @@ type Shopper struct {
 	conn     *wire.Conn
 	other    *wire.Conn // the one that is not current: see pickUp
 	trunk    *trunk     // what conn is a branch of; nil if it is none
+	shunned  *trunk     // it did not take the request that is to be sent again
 	talks    bool
 	device   wire.Device // what it connects with
 	opened   int         // connections, for the step that is running

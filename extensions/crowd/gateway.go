@@ -56,7 +56,7 @@ func (e *Engine) reuse(s *Shopper) bool {
 		return false
 	}
 	if e.Shared {
-		c, k := e.trunks.take()
+		c, k := e.trunks.take(s.shunned)
 		e.board(s, c, k)
 		return c != nil
 	}
@@ -89,7 +89,7 @@ func (e *Engine) open(ctx context.Context, s *Shopper) error {
 		return c, err
 	}
 	if e.Pooled && e.Shared {
-		c, k, err := e.trunks.join(ctx, dial)
+		c, k, err := e.trunks.join(ctx, s.shunned, dial)
 		e.board(s, c, k)
 		return err
 	}

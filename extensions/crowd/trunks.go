@@ -33,19 +33,23 @@ type trunk struct {
 	listed bool
 }
 
-// take returns a branch where there is room now, nil if there is none.
-func (t *trunks) take() (*wire.Conn, *trunk) {
+// take returns a branch where there is room now, nil if there is none. None is of
+// the trunk but, as for all that have it.
+func (t *trunks) take(but *trunk) (*wire.Conn, *trunk) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.branch()
+	return t.branch(but)
 }
 
 // branch is take; t.mu is held, as for all that follow but give, join and close.
 // A trunk without room for a moment, because a request is being broken off, stays
 // where it is.
-func (t *trunks) branch() (*wire.Conn, *trunk) {
+func (t *trunks) branch(but *trunk) (*wire.Conn, *trunk) {
 	for i := len(t.roomy) - 1; i >= 0; i-- {
 		k := t.roomy[i]
+		if k == but {
+			continue
+		}
 		if c := k.conn.Branch(); c != nil {
 			k.out++
 			return c, k
@@ -89,12 +93,12 @@ func (t *trunks) give(k *trunk) {
 
 // join returns a branch as soon as there is room for it, on a connection of its
 // own if need be.
-func (t *trunks) join(ctx context.Context, dial func() (*wire.Conn, error)) (*wire.Conn, *trunk, error) {
+func (t *trunks) join(ctx context.Context, but *trunk, dial func() (*wire.Conn, error)) (*wire.Conn, *trunk, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer t.relay()
 	for {
-		if c, k := t.branch(); c != nil {
+		if c, k := t.branch(but); c != nil {
 			return c, k, nil
 		}
 		if t.waiting.Len() >= t.coming() {

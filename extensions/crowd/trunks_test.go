@@ -85,7 +85,9 @@ func (echo) Do(c *wire.Conn, s *Shopper, step scenarios.Step) scenarios.Result {
 	if err == nil {
 		body, err = resp.ReadAll(1 << 10)
 	}
-	s.History = append(s.History, '.') // counts requests
+	if err == nil {
+		s.History = append(s.History, '.') // counts requests
+	}
 	r := scenarios.Result{Outcome: results.OK, End: time.Now(), More: len(s.History) < 2 && err == nil}
 	switch {
 	case err != nil:
@@ -287,7 +289,7 @@ func TestTrunksAreDialledInTurn(t *testing.T) {
 	join := func(ctx context.Context) chan error {
 		came := make(chan error, 1)
 		go func() {
-			c, trunk, err := k.join(ctx, func() (*wire.Conn, error) {
+			c, trunk, err := k.join(ctx, nil, func() (*wire.Conn, error) {
 				c := make(call)
 				calls <- c
 				if err := <-c; err != nil {
@@ -376,10 +378,10 @@ func TestTrunksHurry(t *testing.T) {
 				if rand.IntN(4) == 0 {
 					time.AfterFunc(time.Duration(rand.IntN(2000))*time.Microsecond, cancel)
 				}
-				c, trunk := k.take()
+				c, trunk := k.take(nil)
 				var err error
 				if c == nil {
-					c, trunk, err = k.join(ctx, func() (*wire.Conn, error) {
+					c, trunk, err = k.join(ctx, nil, func() (*wire.Conn, error) {
 						if rand.IntN(3) == 0 {
 							return nil, errors.New("refused")
 						}

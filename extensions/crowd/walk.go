@@ -199,20 +199,32 @@ func (e *Engine) attempt(fire context.Context, s *Shopper, start time.Time) (r s
 const mostRequests = 8
 
 // request sends one request, on the shopper's connection if that is fit for it,
-// and tells r what became of it.
+// and tells r what became of it. One that was not processed is sent again on
+// another connection, as every client of HTTP/2 does.
 func (e *Engine) request(fire context.Context, s *Shopper, start time.Time, r *scenarios.Result) {
-	spent, failed := e.ready(fire, s, start)
-	if failed != nil {
-		*r = *failed
-		return
+	for sent := 1; ; sent++ {
+		spent, failed := e.ready(fire, s, start)
+		s.shunned = nil
+		if failed != nil {
+			*r = *failed
+			return
+		}
+		step := s.step // its patience counts from the start, dialling included
+		step.Answer = max(step.Answer-spent, 1)
+		if step.FirstToken > 0 {
+			step.FirstToken = max(step.FirstToken-spent, 1)
+		}
+		*r = e.Protocols.For(step.For()).Do(s.conn, s, step)
+		if sent == mostSends || !s.conn.Unprocessed() {
+			return
+		}
+		s.shunned = s.trunk
+		e.hangUp(s)
 	}
-	step := s.step // its patience counts from the start, dialling included
-	step.Answer = max(step.Answer-spent, 1)
-	if step.FirstToken > 0 {
-		step.FirstToken = max(step.FirstToken-spent, 1)
-	}
-	*r = e.Protocols.For(step.For()).Do(s.conn, s, step)
 }
+
+// mostSends is how often one request is sent that is not processed.
+const mostSends = 4
 
 // ready gets the shopper a connection, makes sure that it may still send, and
 // returns how long ago the step began; otherwise what became of the request.

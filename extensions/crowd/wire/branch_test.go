@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -363,6 +364,51 @@ func TestBranchGoAway(t *testing.T) {
 			t.Error(err)
 		}
 		settles(t, before) // without a Close: nothing was left to close
+	}
+}
+
+// What crosses a GOAWAY was not processed, nor is what comes after it; what came
+// before is. Who is canceled or late is that first of all.
+func TestBranchCrossesGoAway(t *testing.T) {
+	for _, code := range []http2.ErrCode{http2.ErrCodeNo, http2.ErrCodeEnhanceYourCalm} {
+		var c *Conn
+		var requests *atomic.Int32
+		var all [4]*Conn
+		ready := make(chan bool)
+		c, requests = framed(t, func(p *peer2) {
+			<-ready
+			for requests.Load() < 3 {
+				time.Sleep(time.Millisecond) // polls: another goroutine reads
+			}
+			p.WriteGoAway(1, code, nil)
+			p.head(true, ":status", "200")
+			p.wait()
+		}, true)
+		for i := range all { // the last one sends when the other side has gone away
+			if all[i] = c.Branch(); all[i] == nil {
+				t.Fatal("no room")
+			}
+		}
+		close(ready)
+		errs := make([]error, len(all))
+		var sent sync.WaitGroup
+		for i, b := range all[:3] {
+			sent.Go(func() { _, errs[i] = ask(b, "/", "", time.Now().Add(5*time.Second)) })
+			for end := time.Now().Add(5 * time.Second); requests.Load() < int32(i+1) && time.Now().Before(end); {
+				time.Sleep(time.Millisecond) // polls: nothing tells
+			}
+		}
+		sent.Wait()
+		_, errs[3] = ask(all[3], "/", "", time.Now().Add(5*time.Second))
+		for i, want := range []Kind{0, Unprocessed, Unprocessed, Unprocessed} {
+			if got := kind(t, errs[i]); got != want || all[i].Unprocessed() != (want != 0) {
+				t.Errorf("%v, %d: %v, want %v; unprocessed %v", code, i, errs[i], want, all[i].Unprocessed())
+			}
+			all[i].Close()
+		}
+		if requests.Load() != 3 {
+			t.Errorf("%d requests were sent", requests.Load())
+		}
 	}
 }
 

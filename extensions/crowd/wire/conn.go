@@ -25,6 +25,8 @@ type Conn struct {
 	armed  time.Time // the poller's deadline, not later than that; zero: none
 	buf    *buffers  // nil at rest
 
+	unprocessed bool // the last request was not
+
 	socket   bool // it went over to WebSocket; see socket.go
 	spent    bool // and must not be used for another message
 	began    bool // of a message that is not whole something was read
@@ -103,6 +105,7 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 	c.answer = Response{c: c, deadline: req.Deadline, bodiless: req.Method == "HEAD", upgrade: req.upgrade}
 	fresh := !c.used
 	c.dirty, c.used = true, true // until the answer's end says otherwise
+	c.unprocessed = false
 
 	first := req.First
 	if first.IsZero() || !req.Deadline.IsZero() && first.After(req.Deadline) {
@@ -111,7 +114,10 @@ func (c *Conn) Do(req *Request) (*Response, error) {
 	c.patience(first)
 	if h, ok := c.raw.(*http2Conn); ok {
 		if err := h.do(c, req.Method); err != nil {
-			return nil, c.fail(err)
+			err = c.fail(err)
+			var known *Error
+			c.unprocessed = errors.As(err, &known) && known.Kind == Unprocessed
+			return nil, err
 		}
 		return &c.answer, nil
 	}
@@ -220,6 +226,11 @@ func (c *Conn) Reusable() bool {
 // without looking at it: its last answer forbids it or was not read to its end,
 // or it was canceled.
 func (c *Conn) Spent() bool { return c.dirty || c.cancel.Load() }
+
+// Unprocessed says that the last request can be sent again on another connection
+// as if it had never been sent: the other side has not begun with it, as RFC 9113
+// says in 6.8 and 8.7. HTTP/1.1 never tells.
+func (c *Conn) Unprocessed() bool { return c.unprocessed }
 
 // Rest gives the buffers back. Whatever the last response gave out is invalid.
 func (c *Conn) Rest() {

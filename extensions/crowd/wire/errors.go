@@ -13,18 +13,19 @@ import (
 type Kind uint8
 
 const (
-	Refused    Kind = iota + 1 // no connection
-	NotAllowed                 // the address is not on the allow-list: nothing was sent to it
-	Lost                       // the connection ended before any byte of an answer
-	TimedOut                   // nothing that counts came within the first patience
-	Stalled                    // the answer had begun, and was not complete within the whole patience
-	Truncated                  // the answer ended before its end was due
-	Malformed                  // it breaks HTTP or one of our limits
-	Canceled                   // Cancel was called
-	Exhausted                  // this machine has no port or descriptor left: its own fault, not the target's
+	Refused     Kind = iota + 1 // no connection
+	NotAllowed                  // the address is not on the allow-list: nothing was sent to it
+	Lost                        // the connection ended before any byte of an answer
+	TimedOut                    // nothing that counts came within the first patience
+	Stalled                     // the answer had begun, and was not complete within the whole patience
+	Truncated                   // the answer ended before its end was due
+	Malformed                   // it breaks HTTP or one of our limits
+	Canceled                    // Cancel was called
+	Exhausted                   // this machine has no port or descriptor left: its own fault, not the target's
+	Unprocessed                 // over HTTP/2 the other side did not take the request up: see Conn.Unprocessed
 )
 
-var kindNames = [...]string{"", "connect", "address not allowed", "connection lost", "timed out", "stalled", "truncated", "malformed", "canceled", "this machine is out of"}
+var kindNames = [...]string{"", "connect", "address not allowed", "connection lost", "timed out", "stalled", "truncated", "malformed", "canceled", "this machine is out of", "not processed"}
 
 // String names the kind as errors do.
 func (k Kind) String() string {
@@ -64,7 +65,7 @@ func Outcome(err error) results.Outcome {
 		return results.Unclassified
 	}
 	switch e.Kind {
-	case Refused, NotAllowed, Lost, Exhausted:
+	case Refused, NotAllowed, Lost, Exhausted, Unprocessed:
 		return results.ConnectionFailed
 	case TimedOut:
 		return results.TimedOut

@@ -139,7 +139,7 @@ func (h *http2Conn) do(c *Conn, method string) error {
 	over := func() { cancel(); h.socket.Close() }
 	if h.branch {
 		if err := h.reserve(); err != nil {
-			return h.wrong(err)
+			return &Error{Unprocessed, err} // nothing was sent
 		}
 		over, h.reserved = cancel, false // used up, whatever comes of it
 	}
@@ -147,7 +147,10 @@ func (h *http2Conn) do(c *Conn, method string) error {
 	h.begin(over)
 	answer, err := h.client.RoundTrip(req)
 	if err != nil {
-		return h.wrong(err)
+		if err = h.wrong(err); unprocessed(err) {
+			err = &Error{Unprocessed, err}
+		}
+		return err
 	}
 	h.body = answer.Body
 	a := &c.answer
@@ -265,7 +268,7 @@ func (h *http2Conn) wrong(err error) error {
 func breaks(err error) bool {
 	var stream streamError
 	if errors.As(err, &stream) {
-		return stream.Cause == nil || stream.Cause.Error() != "received from peer"
+		return !stream.fromPeer()
 	}
 	text := err.Error()
 	return slices.ContainsFunc([]string{"connection error: ", "frame too large", "more than declared Content-Length"},
@@ -278,6 +281,27 @@ type streamError struct {
 	StreamID uint32
 	Code     uint32
 	Cause    error
+}
+
+func (e streamError) fromPeer() bool {
+	return e.Cause != nil && e.Cause.Error() == "received from peer"
+}
+
+// unprocessed says whether an error that came in place of an answer means that
+// the other side has not begun with the request: it refused the stream, or went
+// away before that one. Of the latter net/http says so in words alone.
+func unprocessed(err error) bool {
+	var stream streamError
+	if errors.As(err, &stream) {
+		const refused = 7 // REFUSED_STREAM
+		return stream.Code == refused && stream.fromPeer() && !errors.Is(err, os.ErrDeadlineExceeded)
+	}
+	switch err.Error() {
+	case "http2: Transport received Server's graceful shutdown GOAWAY", // its stream is above the last one
+		"http2: client conn not usable": // it came before anything was sent
+		return true
+	}
+	return false
 }
 
 // Error implements error.

@@ -317,9 +317,22 @@ func TestHTTP2Answers(t *testing.T) {
 			p.wait()
 		}, 0, true},
 		{"none, hangs up", func(*peer2) {}, Lost, false},
-		{"goes away before it began", func(p *peer2) { p.WriteGoAway(0, http2.ErrCodeNo, nil); p.wait() }, Lost, false},
+		{"goes away before it began", func(p *peer2) { p.WriteGoAway(0, http2.ErrCodeNo, nil); p.wait() }, Unprocessed, false},
+		{"goes away when it began", func(p *peer2) { p.WriteGoAway(1, http2.ErrCodeNo, nil) }, Lost, false},
 		{"goes away, calm down", func(p *peer2) { p.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, nil); p.wait() }, Lost, false},
-		{"refuses the stream", func(p *peer2) { p.WriteRSTStream(1, http2.ErrCodeRefusedStream); p.wait() }, Lost, false},
+		{"refuses the stream", func(p *peer2) { p.WriteRSTStream(1, http2.ErrCodeRefusedStream); p.wait() }, Unprocessed, false},
+		{"refuses what it has begun to answer", func(p *peer2) {
+			p.head(false, ok, "200")
+			p.WriteData(1, false, []byte("o"))
+			p.WriteRSTStream(1, http2.ErrCodeRefusedStream)
+			p.wait()
+		}, Truncated, false},
+		{"goes away before what it has begun to answer", func(p *peer2) {
+			p.head(false, ok, "200")
+			p.WriteData(1, false, []byte("o"))
+			p.WriteGoAway(0, http2.ErrCodeNo, nil)
+			p.wait()
+		}, Truncated, false},
 		{"resets before an answer", func(p *peer2) { p.WriteRSTStream(1, http2.ErrCodeInternal); p.wait() }, Lost, false},
 		{"finds fault with the request", func(p *peer2) { p.WriteRSTStream(1, http2.ErrCodeProtocol); p.wait() }, Lost, false},
 		{"resets inside the body", func(p *peer2) {
@@ -408,6 +421,9 @@ func TestHTTP2Answers(t *testing.T) {
 			runtime.ReadMemStats(&end)
 			if k := kind(t, err); k != test.want || c.Reusable() != test.clean {
 				t.Errorf("got %v (%v), want %v; reusable %v", k, err, test.want, c.Reusable())
+			}
+			if c.Unprocessed() != (test.want == Unprocessed) {
+				t.Errorf("unprocessed: %v", c.Unprocessed())
 			}
 			if requests.Load() != 1 {
 				t.Errorf("%d requests were sent", requests.Load())
