@@ -22,22 +22,23 @@ import (
 )
 
 // A moody speaks HTTP/2 in frames, and asks what to do with each request, by the
-// number of its connection: answer, refuse, goaway, begin (and then refuse) or
-// nothing.
+// number of its connection: answer, refuse, goaway, begin (and then refuse),
+// cancel (and then refuse) or nothing. One that is closed takes none.
 type moody struct {
 	net.Listener
 	mood            func(conn int32) string
+	cancel          func()
 	conns, requests atomic.Int32
 	all             sync.WaitGroup
 }
 
-func newMoody(t *testing.T, mood func(int32) string) *moody {
+func newMoody(t *testing.T, mood func(int32) string, cancel func()) *moody {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &moody{Listener: l, mood: mood}
+	m := &moody{Listener: l, mood: mood, cancel: cancel}
 	m.all.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -54,6 +55,15 @@ func (m *moody) serve(c net.Conn, number int32) {
 	defer c.Close()
 	io.ReadFull(c, make([]byte, len(http2.ClientPreface)))
 	f := http2.NewFramer(c, c)
+	if m.mood(number) == "closed" {
+		var both bytes.Buffer // in one piece
+		f = http2.NewFramer(&both, c)
+		f.WriteSettings()
+		f.WriteGoAway(0, http2.ErrCodeNo, nil)
+		c.Write(both.Bytes())
+		io.Copy(io.Discard, c)
+		return
+	}
 	f.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 10})
 	for {
 		frame, err := f.ReadFrame()
@@ -74,7 +84,10 @@ func (m *moody) serve(c net.Conn, number int32) {
 			if mood == "begin" {
 				f.WriteRSTStream(id, http2.ErrCodeRefusedStream)
 			}
-		case "refuse":
+		case "cancel", "refuse":
+			if mood == "cancel" {
+				m.cancel()
+			}
 			f.WriteRSTStream(id, http2.ErrCodeRefusedStream)
 		case "goaway":
 			f.WriteGoAway(id-1, http2.ErrCodeNo, nil)
@@ -121,20 +134,15 @@ func TestResend(t *testing.T) {
 		{"refused always", first(99, "refuse", ""), results.ConnectionFailed, 4, [2]int32{4, 2}},
 		{"refused, then nothing", first(1, "refuse", "nothing"), results.TimedOut, 2, [2]int32{2, 2}},
 		{"the answer had begun", first(1, "begin", "answer"), results.Truncated, 1, [2]int32{1, 1}},
-		{"canceled meanwhile", first(99, "cancel, refuse", ""), results.Canceled, 1, [2]int32{1, 1}},
+		{"canceled meanwhile", first(99, "cancel", ""), results.Canceled, 1, [2]int32{1, 1}},
+		{"closed twice", first(2, "closed", "answer"), results.OK, 1, [2]int32{3, 3}},
+		{"closed always", first(99, "closed", ""), results.ConnectionFailed, 0, [2]int32{4, 4}},
 	} {
 		for i, pooled := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, pooled %v", test.name, pooled), func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				m := newMoody(t, func(conn int32) string {
-					mood := test.mood(conn)
-					if mood == "cancel, refuse" {
-						cancel()
-						mood = "refuse"
-					}
-					return mood
-				})
+				m := newMoody(t, test.mood, cancel)
 				target, err := wire.NewTarget(wire.Config{URL: "http://" + m.Addr().String(), HTTP2: true, Shared: pooled})
 				if err != nil {
 					t.Fatal(err)
@@ -155,7 +163,7 @@ func TestResend(t *testing.T) {
 				if m.requests.Load() != test.requests || m.conns.Load() != test.conns[i] || facts[0].Opened != int(test.conns[i]) {
 					t.Errorf("%d requests, %d connections, %d said to be opened", m.requests.Load(), m.conns.Load(), facts[0].Opened)
 				}
-				if !slices.IsSortedFunc(o.patience, func(a, b time.Duration) int { return int(b - a) }) || o.patience[0] >= patience {
+				if !slices.IsSortedFunc(o.patience, func(a, b time.Duration) int { return int(b - a) }) || len(o.patience) > 0 && o.patience[0] >= patience {
 					t.Errorf("patience %v", o.patience)
 				}
 				s.part(sh)

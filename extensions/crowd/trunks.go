@@ -97,12 +97,16 @@ func (t *trunks) join(ctx context.Context, but *trunk, dial func() (*wire.Conn, 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer t.relay()
-	for {
+	for dials := 0; ; {
 		if c, k := t.branch(but); c != nil {
 			return c, k, nil
 		}
 		if t.waiting.Len() >= t.coming() {
-			return t.dial(dial)
+			c, k, err := t.dial(dial)
+			if dials++; err != errClosed || dials == mostSends {
+				return c, k, err
+			}
+			continue
 		}
 		if err := t.wait(ctx); err != nil {
 			return nil, nil, fmt.Errorf("wait for a connection that is being opened: %w", err)
@@ -140,6 +144,10 @@ func (t *trunks) wait(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// errClosed is of a connection that the other side opens and sends away at once:
+// another may fare better.
+var errClosed = &wire.Error{Kind: wire.Unprocessed, Err: errors.New("the new connection takes no request")}
+
 // dial opens a connection and returns its first branch.
 func (t *trunks) dial(dial func() (*wire.Conn, error)) (*wire.Conn, *trunk, error) {
 	t.dialling++
@@ -155,7 +163,7 @@ func (t *trunks) dial(dial func() (*wire.Conn, error)) (*wire.Conn, *trunk, erro
 	c := conn.Branch()
 	if c == nil {
 		conn.Close()
-		return nil, nil, &wire.Error{Kind: wire.Lost, Err: errors.New("the new connection takes no request")}
+		return nil, nil, errClosed
 	}
 	k := &trunk{conn: conn, out: 1}
 	t.add(k)
