@@ -152,7 +152,7 @@ func TestResend(t *testing.T) {
 				s.Pooled, s.Shared, s.Dialer = pooled, pooled, target
 				sh, patience := s.shopper(), 20*time.Second
 				if test.want == results.TimedOut {
-					patience = 300 * time.Millisecond
+					patience = 2 * time.Second
 				}
 				sh.step = scenarios.Step{Kind: scenarios.Read, Answer: patience}
 				r := s.do(s.begun(ctx, sh), sh)
