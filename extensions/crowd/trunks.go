@@ -160,6 +160,7 @@ func (t *trunks) dial(dial func() (*wire.Conn, error)) (*wire.Conn, *trunk, erro
 	if err != nil {
 		return nil, nil, err
 	}
+	room := conn.Room() // before it may be sent away
 	c := conn.Branch()
 	if c == nil {
 		conn.Close()
@@ -167,9 +168,8 @@ func (t *trunks) dial(dial func() (*wire.Conn, error)) (*wire.Conn, *trunk, erro
 	}
 	k := &trunk{conn: conn, out: 1}
 	t.add(k)
-	room := conn.Room()
-	t.share = 1 + room
-	t.call(room)
+	t.share = room
+	t.call(room - 1)
 	return c, k, nil
 }
 
