@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"slices"
@@ -47,8 +48,10 @@ func (f *files) sheet(table string) (books.Sheet, error) {
 	if name == "" {
 		return nil, nil
 	}
-	if info, err := f.root.Stat(name); err != nil {
-		return nil, fmt.Errorf("%w\nhint: it is looked for beside the campaign, or in --data DIR", err)
+	if info, err := f.root.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no file %s\nhint: it is looked for beside the campaign, or in --data DIR", name)
+	} else if err != nil {
+		return nil, err
 	} else if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", name)
 	}

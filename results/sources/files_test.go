@@ -56,7 +56,7 @@ func TestFiles(t *testing.T) {
 		{name: "a field is missing", file: "o.ndjson", text: line + `{"order_id":"o2","key":"k","amount":1}` + "\n", want: "o o1 k1 900 CNY", problem: `o.ndjson: line 2: it has no "currency"`},
 		{name: "half a minor unit", file: "o.ndjson", text: `{"order_id":"o2","key":"k","amount":1.5,"currency":"CNY"}` + "\n", problem: `o.ndjson: line 1: "amount": "1.5" is no whole number of minor units`},
 		{name: "endless", file: "o.ndjson", text: strings.Repeat("x", 2<<20), problem: "o.ndjson: line 1: it has more than 1048576 bytes"},
-		{name: "nothing", file: "none.csv", problem: "none.csv"},
+		{name: "nothing", file: "none.csv", problem: "there is no file none.csv\nhint: it is looked for beside the campaign, or in --data DIR"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
