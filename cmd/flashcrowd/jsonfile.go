@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -32,6 +33,9 @@ func openJSON(w world, name string) (*jsonFile, error) {
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
+		if at, ok := errors.AsType[*fs.PathError](err); ok {
+			at.Path = name // what was asked for, not the file that waits beside it
+		}
 		return nil, err
 	}
 	return &jsonFile{out: f, file: f, name: name}, f.Chmod(0o644)
