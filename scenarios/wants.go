@@ -34,6 +34,10 @@ func (s Shopper) lines(p part) []string {
 		return billPhrases[s.language()][p]
 	case s.Journey == "repeat" && p == confirm:
 		return fullPrice[s.language()]
+	case s.Journey == "browse" && p == choose: // who only looks does not
+		return phrases[s.language()][ask]
+	case s.Journey == "browse" && p == confirm:
+		return onlyLooked[s.language()]
 	}
 	return phrases[s.language()][p]
 }

@@ -103,6 +103,13 @@ var fullPrice = [languages][]string{
 	english: {"Yes, place the order.", "Same as last time. I'll pay now."},
 }
 
+// onlyLooked holds the last lines of somebody who buys nothing: an assistant that
+// drives would carry out an order.
+var onlyLooked = [languages][]string{
+	chinese: {"好的，谢谢，我再看看", "先不买了，谢谢"},
+	english: {"Thanks, I'm only looking.", "Not today, thank you."},
+}
+
 // again returns a line as somebody says it who has said it before.
 func (s Shopper) again(line string) string {
 	spoken := english

@@ -13,6 +13,28 @@ import (
 // with is the small campaign with further keys of its crowd.
 func with(keys string) string { return strings.Replace(small, "shoppers:", keys+"\n  shoppers:", 1) }
 
+// TestOnlyLooks: who browses never says what an assistant would take for an order.
+func TestOnlyLooks(t *testing.T) {
+	for _, turns := range []string{"1", "2", "3", "5"} {
+		p := plan(t, with("turns: "+turns), results.Factors{})
+		for slot := range Slot(50) {
+			s, err := p.Shopper(ID{slot, 0}).As("naive", "browse")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range s.turns() {
+				for _, says := range []part{choose, confirm} {
+					for _, line := range phrases[s.language()][says] {
+						if line = strings.NewReplacer("{item}", s.item().Title, "{n}", fmt.Sprint(s.item().Quantity)).Replace(line); s.say(i) == line {
+							t.Errorf("%s turns: in turn %d it says %q", turns, i, line)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestTurns: a conversation has as many turns as it was given or drew, then
 // comes the rest of the journey; places and keys fit the longest.
 func TestTurns(t *testing.T) {
