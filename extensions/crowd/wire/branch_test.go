@@ -90,7 +90,7 @@ func (s *station) serve(w http.ResponseWriter, r *http.Request) {
 // reaches waits until something is true.
 func (s *station) reaches(t *testing.T, what string, true func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) { // polls: nothing tells
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) { // polls: nothing tells
 		s.mu.Lock()
 		ok := true()
 		s.mu.Unlock()
@@ -110,12 +110,15 @@ func (s *station) connections() int {
 	return len(s.conns)
 }
 
-// ask sends a body and returns what comes back.
-func ask(c *Conn, path, body string, deadline time.Time) (string, error) {
+// ask sends a body and returns what comes back; heard are told when that begins.
+func ask(c *Conn, path, body string, deadline time.Time, heard ...func()) (string, error) {
 	defer c.Rest()
 	r, err := c.Do(&Request{Method: "POST", Path: path, Body: [][]byte{[]byte(body)}, Deadline: deadline})
 	if err != nil {
 		return "", err
+	}
+	for _, tell := range heard {
+		tell()
 	}
 	got, err := r.ReadAll(1 << 20)
 	return string(got), err
@@ -126,6 +129,7 @@ type asked struct {
 	branches []*Conn
 	answers  []string
 	errs     []error
+	heard    atomic.Int32 // of first answers, those that have begun
 	done     sync.WaitGroup
 }
 
@@ -140,7 +144,7 @@ func together(t *testing.T, c *Conn, n int, path func(i int) string, deadline fu
 		}
 		a.branches = append(a.branches, b)
 		a.done.Go(func() {
-			a.answers[i], a.errs[i] = ask(b, path(i), fmt.Sprintf("I am %d", i), deadline(i))
+			a.answers[i], a.errs[i] = ask(b, path(i), fmt.Sprintf("I am %d", i), deadline(i), func() { a.heard.Add(1) })
 			if a.errs[i] == nil { // as the requests of one step
 				a.answers[i], a.errs[i] = repeat(b, a.answers[i])
 			}
@@ -156,7 +160,7 @@ func repeat(b *Conn, first string) (string, error) {
 	if !b.Reusable() {
 		return first, nil
 	}
-	return ask(b, "/echo", first, time.Now().Add(5*time.Second))
+	return ask(b, "/echo", first, time.Now().Add(30*time.Second))
 }
 
 func in(d time.Duration) func(int) time.Time {
@@ -176,7 +180,7 @@ func TestBranches(t *testing.T) {
 				s.mu.Lock()
 				s.let, s.held = make(chan struct{}), 0
 				s.mu.Unlock()
-				a := together(t, trunk, n, func(i int) string { return []string{"/hold", "/hold/begun"}[i%2] }, in(10*time.Second))
+				a := together(t, trunk, n, func(i int) string { return []string{"/hold", "/hold/begun"}[i%2] }, in(30*time.Second))
 				s.reaches(t, "all at once", func() bool { return s.held == n })
 				if trunk.Branch() != nil || trunk.Gone() {
 					t.Errorf("a branch where there is no room, or the connection is gone")
@@ -205,57 +209,77 @@ func TestBranchesEndAlone(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		for _, path := range []string{"/hold", "/hold/begun"} {
 			t.Run(fmt.Sprintf("secure %v %s", secure, path), func(t *testing.T) {
-				const n, broken = 20, 8
-				s := newStation(t, secure, n+1)
-				before := runtime.NumGoroutine()
-				trunk := open(t, s.target, nil)
-				a := together(t, trunk, n, func(int) string { return path }, func(i int) time.Time {
-					if i < broken && i%2 == 0 {
-						return time.Now().Add(500 * time.Millisecond)
-					}
-					return time.Now().Add(10 * time.Second)
-				})
-				s.reaches(t, "all begun", func() bool { return s.held == n })
-				unsent := trunk.Branch() // now: who is being broken off counts twice for a moment
-				for i := 1; i < broken; i += 2 {
-					a.branches[i].Cancel()
-				}
-				unsent.Cancel()
-				if _, err := ask(unsent, "/echo", "x", time.Now().Add(time.Second)); kind(t, err) != Canceled {
-					t.Errorf("canceled before it was sent: %v", err)
-				}
-				unsent.Close()
-				s.reaches(t, "broken off", func() bool { return s.gone == broken })
-				close(s.let)
-				a.done.Wait()
-				for i := range n {
-					want := Kind(0)
-					if i < broken {
-						if want = Canceled; i%2 == 0 {
-							want = map[string]Kind{"/hold": TimedOut, "/hold/begun": Stalled}[path]
-						}
-					}
-					if got := kind(t, a.errs[i]); got != want || want == 0 && !strings.HasSuffix(a.answers[i], fmt.Sprintf("I am %d", i)) {
-						t.Errorf("%d: %q, %v, want %v", i, a.answers[i], a.errs[i], want)
+				for patience := 200 * time.Millisecond; !endAlone(t, secure, path, patience); patience *= 2 {
+					if patience > 10*time.Second {
+						t.Fatalf("requests do not begin within %v", patience)
 					}
 				}
-				s.reaches(t, "room", func() bool { return trunk.Room() == n+1 })
-				left := trunk.Branch() // leaves without a word
-				left.Close()
-				b := trunk.Branch()
-				if got, err := ask(b, "/echo", "hello", time.Now().Add(5*time.Second)); err != nil || got != "hello" || s.connections() != 1 {
-					t.Errorf("after all that: %q, %v, %d connections", got, err, s.connections())
-				}
-				b.Close()
-				if trunk.Room() != n+1 {
-					t.Errorf("room for %d, want %d", trunk.Room(), n+1)
-				}
-				trunk.Close()
-				s.CloseClientConnections()
-				settles(t, before)
 			})
 		}
 	}
+}
+
+// endAlone has some of those who wait on a path canceled, and some late after
+// their patience; false: this was over before all had begun.
+func endAlone(t *testing.T, secure bool, path string, patience time.Duration) bool {
+	t.Helper()
+	const n, broken, limit = 20, 8, 30 // who is being broken off counts twice for a moment
+	s := newStation(t, secure, limit)
+	before := runtime.NumGoroutine()
+	trunk := open(t, s.target, nil)
+	late := time.Now().Add(patience)
+	a := together(t, trunk, n, func(int) string { return path }, func(i int) time.Time {
+		if i < broken && i%2 == 0 {
+			return late
+		}
+		return late.Add(time.Minute)
+	})
+	s.reaches(t, "all begun", func() bool {
+		return s.held == n && (path == "/hold" || a.heard.Load() == n) || time.Now().After(late)
+	})
+	if time.Now().After(late) {
+		s.CloseClientConnections()
+		a.done.Wait()
+		return false
+	}
+	for i := 1; i < broken; i += 2 {
+		a.branches[i].Cancel()
+	}
+	unsent := trunk.Branch()
+	unsent.Cancel()
+	if _, err := ask(unsent, "/echo", "x", late.Add(time.Minute)); kind(t, err) != Canceled {
+		t.Errorf("canceled before it was sent: %v", err)
+	}
+	unsent.Close()
+	s.reaches(t, "broken off", func() bool { return s.gone == broken })
+	close(s.let)
+	a.done.Wait()
+	for i := range n {
+		want := Kind(0)
+		if i < broken {
+			if want = Canceled; i%2 == 0 {
+				want = map[string]Kind{"/hold": TimedOut, "/hold/begun": Stalled}[path]
+			}
+		}
+		if got := kind(t, a.errs[i]); got != want || want == 0 && !strings.HasSuffix(a.answers[i], fmt.Sprintf("I am %d", i)) {
+			t.Errorf("%d: %q, %v, want %v", i, a.answers[i], a.errs[i], want)
+		}
+	}
+	s.reaches(t, "room", func() bool { return trunk.Room() == limit })
+	left := trunk.Branch() // leaves without a word
+	left.Close()
+	b := trunk.Branch()
+	if got, err := ask(b, "/echo", "hello", time.Now().Add(30*time.Second)); err != nil || got != "hello" || s.connections() != 1 {
+		t.Errorf("after all that: %q, %v, %d connections", got, err, s.connections())
+	}
+	b.Close()
+	if trunk.Room() != limit {
+		t.Errorf("room for %d, want %d", trunk.Room(), limit)
+	}
+	trunk.Close()
+	s.CloseClientConnections()
+	settles(t, before)
+	return true
 }
 
 // As many branches as the other side takes from the first moment, and room at
@@ -273,7 +297,7 @@ func TestBranchLimit(t *testing.T) {
 		}
 		for i := range 200 { // room for one: its own
 			b := all[0]
-			if got, err := ask(b, "/echo", fmt.Sprint(i), time.Now().Add(5*time.Second)); err != nil || got != fmt.Sprint(i) {
+			if got, err := ask(b, "/echo", fmt.Sprint(i), time.Now().Add(30*time.Second)); err != nil || got != fmt.Sprint(i) {
 				t.Fatalf("limit %d, %d: %q, %v", limit, i, got, err)
 			}
 			if i%2 == 0 {
@@ -304,11 +328,11 @@ func TestBranchUnread(t *testing.T) {
 	var unread []*Conn
 	for i := range 3 * sharedWindow / streamWindow {
 		b := trunk.Branch()
-		if _, err := b.Do(&Request{Method: "POST", Path: "/echo", Body: [][]byte{[]byte(long)}, Deadline: time.Now().Add(5 * time.Second)}); err != nil {
+		if _, err := b.Do(&Request{Method: "POST", Path: "/echo", Body: [][]byte{[]byte(long)}, Deadline: time.Now().Add(30 * time.Second)}); err != nil {
 			t.Fatal(err)
 		}
 		h := b.raw.(*http2Conn)
-		for end := time.Now().Add(3 * time.Second); h.client.InFlight() > 0; time.Sleep(time.Millisecond) { // polls until all of it lies there
+		for end := time.Now().Add(30 * time.Second); h.client.InFlight() > 0; time.Sleep(time.Millisecond) { // polls until all of it lies there
 			if time.Now().After(end) {
 				t.Fatalf("the answer %d is held up", i)
 			}
@@ -323,7 +347,7 @@ func TestBranchUnread(t *testing.T) {
 		s.reaches(t, "room", func() bool { return trunk.Room() == 10 })
 	}
 	b := trunk.Branch()
-	if got, err := ask(b, "/echo", long, time.Now().Add(5*time.Second)); err != nil || got != long {
+	if got, err := ask(b, "/echo", long, time.Now().Add(30*time.Second)); err != nil || got != long {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
@@ -336,7 +360,7 @@ func TestBranchGoAway(t *testing.T) {
 		s := newStation(t, secure, 100)
 		before := runtime.NumGoroutine()
 		trunk := open(t, s.target, nil)
-		a := together(t, trunk, n, func(i int) string { return []string{"/hold", "/hold/begun"}[i%2] }, in(10*time.Second))
+		a := together(t, trunk, n, func(i int) string { return []string{"/hold", "/hold/begun"}[i%2] }, in(30*time.Second))
 		s.reaches(t, "all begun", func() bool { return s.held == n })
 		over := make(chan error)
 		go func() { over <- s.Config.Shutdown(t.Context()) }()
@@ -443,11 +467,11 @@ func TestBranchGoAwayIdle(t *testing.T) {
 		p.wait()
 	}, true)
 	b := c.Branch()
-	if _, err := ask(b, "/", "", time.Now().Add(5*time.Second)); err != nil {
+	if _, err := ask(b, "/", "", time.Now().Add(30*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	b.Close()
-	for end := time.Now().Add(5 * time.Second); !c.Gone(); time.Sleep(time.Millisecond) { // polls: nothing tells
+	for end := time.Now().Add(30 * time.Second); !c.Gone(); time.Sleep(time.Millisecond) { // polls: nothing tells
 		if time.Now().After(end) {
 			t.Fatal("not gone")
 		}
@@ -464,9 +488,8 @@ func TestBranchesDie(t *testing.T) {
 		s := newStation(t, secure, 100)
 		before := runtime.NumGoroutine()
 		trunk := open(t, s.target, nil)
-		a := together(t, trunk, n, func(i int) string { return []string{"/hold", "/hold/begun"}[i%2] }, in(10*time.Second))
-		s.reaches(t, "all begun", func() bool { return s.held == n })
-		time.Sleep(20 * time.Millisecond) // until what has begun has come; too short would fail
+		a := together(t, trunk, n, func(i int) string { return []string{"/hold", "/hold/begun"}[i%2] }, in(30*time.Second))
+		s.reaches(t, "all begun", func() bool { return s.held == n && a.heard.Load() == n/2 })
 		s.CloseClientConnections()
 		a.done.Wait()
 		for i := range n {

@@ -63,7 +63,7 @@ func TestReuse(t *testing.T) {
 
 // turned waits for the other side's close or word to arrive.
 func turned(c *Conn) bool {
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) { // polls: a socket gives no sign that its peer has closed
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) { // polls: a socket gives no sign that its peer has closed
 		if !c.Reusable() {
 			return true
 		}
@@ -253,7 +253,7 @@ func TestCancel(t *testing.T) {
 			c := New(near, &Target{})
 			var cancel sync.WaitGroup
 			cancel.Go(c.Cancel)
-			c.patience(time.Now().Add(5 * time.Second))
+			c.patience(time.Now().Add(30 * time.Second))
 			cancel.Wait()
 			if _, err := near.Read(make([]byte, 1)); !os.IsTimeout(err) {
 				t.Fatal(err)

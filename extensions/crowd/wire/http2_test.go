@@ -221,7 +221,7 @@ func framed(t *testing.T, serve func(*peer2), shared ...bool) (*Conn, *atomic.In
 		}
 		l.Close() // whoever comes again is refused
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
 			return
 		}
@@ -444,7 +444,7 @@ func patience(want Kind) time.Duration {
 	case TimedOut:
 		return 500 * time.Millisecond
 	case Stalled:
-		return time.Second
+		return 2 * time.Second
 	}
 	return 20 * time.Second
 }
@@ -452,7 +452,7 @@ func patience(want Kind) time.Duration {
 // settles waits for the goroutines that came since to end.
 func settles(t *testing.T, before int) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) { // polls: nothing tells of a goroutine's end
+	for end := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) { // polls: nothing tells of a goroutine's end
 		if time.Now().After(end) {
 			stacks := make([]byte, 64<<10)
 			t.Fatalf("%d goroutines, before there were %d:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])

@@ -27,7 +27,7 @@ func canned(t testing.TB, serve func(*net.TCPConn)) *Conn {
 			return
 		}
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
 		serve(conn.(*net.TCPConn))
 	}()
 	target, err := NewTarget(Config{URL: "http://" + l.Addr().String()})
@@ -56,7 +56,7 @@ func once(answer string, closes bool) func(*net.TCPConn) {
 
 // soon is a request that fails a test rather than hang it.
 func soon() *Request {
-	return &Request{Method: "GET", Path: "/", Deadline: time.Now().Add(5 * time.Second)}
+	return &Request{Method: "GET", Path: "/", Deadline: time.Now().Add(30 * time.Second)}
 }
 
 // kind returns the kind of an error, 0 for none.

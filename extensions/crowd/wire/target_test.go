@@ -93,7 +93,7 @@ func TestNotAllowed(t *testing.T) {
 	}
 	begin := time.Now()
 	_, err = target.Dial(t.Context(), nil)
-	if kind(t, err) != NotAllowed || time.Since(begin) > 5*time.Second {
+	if kind(t, err) != NotAllowed || time.Since(begin) > 20*time.Second {
 		t.Errorf("got %v after %v", err, time.Since(begin))
 	}
 	if Outcome(fmt.Errorf("dial: %w", err)) != results.ConnectionFailed {
@@ -102,12 +102,6 @@ func TestNotAllowed(t *testing.T) {
 }
 
 func TestDialErrors(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free := l.Addr().String()
-	l.Close()
 	over, stop := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer stop()
 	canceled, cancel := context.WithCancel(t.Context())
@@ -116,7 +110,7 @@ func TestDialErrors(t *testing.T) {
 		ctx  context.Context
 		want Kind
 	}{{t.Context(), Refused}, {over, TimedOut}, {canceled, Canceled}} {
-		target, err := NewTarget(Config{URL: "http://" + free})
+		target, err := NewTarget(Config{URL: "http://127.0.0.1:1"}) // nobody listens there
 		if err != nil {
 			t.Fatal(err)
 		}
