@@ -26,8 +26,8 @@ var update = flag.Bool("update", false, "write the goldens anew")
 // Updating says that goldens are to be written anew.
 func Updating() bool { return *update }
 
-// Patience is enough for a server in this process.
-const Patience = 5 * time.Second
+// Patience is enough for a server in this process, however busy the machine.
+const Patience = 30 * time.Second
 
 // Target starts a server and returns what connects to it.
 func Target(t testing.TB, h http.Handler) *wire.Target {
