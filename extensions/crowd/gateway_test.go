@@ -87,7 +87,7 @@ func TestPooledConnectionDied(t *testing.T) {
 	s.Pooled, s.Dialer = true, target
 	one, two := s.plan.Shopper(scenarios.ID{}), s.plan.Shopper(scenarios.ID{Slot: 1})
 	step := func(who scenarios.Shopper) (scenarios.Result, int) {
-		sh := &Shopper{Shopper: who, step: scenarios.Step{Kind: scenarios.Turn, Answer: 5 * time.Second}}
+		sh := &Shopper{Shopper: who, step: scenarios.Step{Kind: scenarios.Turn, Answer: 30 * time.Second}}
 		r := s.attempt(context.Background(), sh, time.Now())
 		s.rest(sh)
 		return r, sh.opened
@@ -99,7 +99,7 @@ func TestPooledConnectionDied(t *testing.T) {
 	}{{one, false, 1}, {two, false, 0}, {one, true, 1}, {two, false, 0}} {
 		if tt.closes {
 			server.CloseClientConnections()
-			time.Sleep(20 * time.Millisecond) // until the end of the connection has come; too short would fail
+			reaches(t, "the end of the connection has not come", func() bool { return !s.gateway.idle[0].Reusable() })
 		}
 		if r, opened := step(tt.who); r.Outcome != results.OK || opened != tt.opened {
 			t.Errorf("%d: %v %s, opened %d, want %d", i, r.Outcome, r.Why, opened, tt.opened)

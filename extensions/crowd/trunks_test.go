@@ -111,7 +111,7 @@ func (s *stand) shopper() *Shopper { return &Shopper{Shopper: s.plan.Shopper(sce
 // reaches waits until something is true.
 func reaches(t *testing.T, what string, true func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !true(); time.Sleep(time.Millisecond) { // polls: nothing tells
+	for end := time.Now().Add(30 * time.Second); !true(); time.Sleep(time.Millisecond) { // polls: nothing tells
 		if time.Now().After(end) {
 			t.Fatal(what)
 		}
@@ -121,7 +121,7 @@ func reaches(t *testing.T, what string, true func() bool) {
 // calm waits for the goroutines that came since to end.
 func calm(t *testing.T, before int) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) { // polls: nothing tells of a goroutine's end
+	for end := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) { // polls: nothing tells of a goroutine's end
 		if time.Now().After(end) {
 			stacks := make([]byte, 64<<10)
 			t.Fatalf("%d goroutines, before there were %d:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
@@ -150,7 +150,7 @@ func TestTrunks(t *testing.T) {
 				var all sync.WaitGroup
 				for _, sh := range shoppers {
 					all.Go(func() {
-						r, n := s.step(t.Context(), sh, 20*time.Second)
+						r, n := s.step(t.Context(), sh, 30*time.Second)
 						if r.Outcome != results.OK {
 							t.Errorf("%v %s", r.Outcome, r.Why)
 						}
@@ -197,7 +197,7 @@ func TestTrunksDie(t *testing.T) {
 		all.Go(func() {
 			sh := s.shopper()
 			for range steps {
-				r, n := s.step(t.Context(), sh, 10*time.Second)
+				r, n := s.step(t.Context(), sh, 30*time.Second)
 				opened.Add(int32(n))
 				switch done.Add(1); r.Outcome {
 				case results.OK:
@@ -241,7 +241,7 @@ func TestTrunksAreCanceled(t *testing.T) {
 	var all, early sync.WaitGroup
 	for i := range outcomes {
 		sh := s.shopper()
-		sh.step = scenarios.Step{Kind: scenarios.Read, Answer: 20 * time.Second}
+		sh.step = scenarios.Step{Kind: scenarios.Read, Answer: time.Minute}
 		wg := &all
 		if i >= crowd {
 			wg, sh.step.Answer = &early, 300*time.Millisecond
@@ -391,7 +391,7 @@ func TestTrunksHurry(t *testing.T) {
 				if err == nil {
 					came.Add(1)
 					if rand.IntN(2) == 0 {
-						if r, err := c.Do(&wire.Request{Method: "GET", Path: "/", Deadline: time.Now().Add(5 * time.Second)}); err == nil {
+						if r, err := c.Do(&wire.Request{Method: "GET", Path: "/", Deadline: time.Now().Add(30 * time.Second)}); err == nil {
 							r.ReadAll(9)
 						}
 					}
@@ -445,7 +445,7 @@ func TestTrunksCallIsHandedOn(t *testing.T) {
 		}
 		select {
 		case <-second:
-		case <-time.After(5 * time.Second):
+		case <-time.After(30 * time.Second):
 			t.Fatal("nobody calls the second")
 		}
 	}
