@@ -64,7 +64,7 @@ func workUntil(ctx context.Context, retire <-chan struct{}, join, name, dir stri
 		Retire: retire,
 		Name:   name, Join: []string{join}, Bind: "127.0.0.1:0", Key: key, Dir: dir,
 		Exec: append([]string{os.Args[0]}, mode...), Env: map[string]string{"TOKEN": "secret"},
-		Wait: 5 * time.Second, GiveUp: 3 * lease, Grace: 2 * time.Second,
+		Wait: 30 * time.Second, GiveUp: 3 * lease, Grace: 2 * time.Second,
 	})
 	if err != nil {
 		return err
@@ -291,7 +291,7 @@ func newFleet(t *testing.T, length string, workers int, change func(*coordinator
 	t.Cleanup(func() { books.Close() })
 	listening := make(chan string, 1)
 	c := coordinator.Config{
-		About: about, Plan: p, Store: books, Notes: books, Workers: workers, Wait: 10 * time.Second,
+		About: about, Plan: p, Store: books, Notes: books, Workers: workers, Wait: 30 * time.Second,
 		Name: "coordinator", Key: key, Gossip: "127.0.0.1:0", API: "127.0.0.1:0",
 		Lead: 300 * time.Millisecond, Lease: lease, Patience: time.Second,
 		Listening: func(join string) { listening <- join },
@@ -331,7 +331,7 @@ func (f *fleet) end() *results.Run {
 		if err != nil {
 			f.t.Error(err)
 		}
-	case <-time.After(20 * time.Second): // late ones are spread over a lease
+	case <-time.After(time.Minute): // late ones are spread over a lease
 		f.t.Fatal("the run did not end")
 	}
 	f.workers.Wait()
@@ -359,7 +359,7 @@ func (f *fleet) end() *results.Run {
 // launched waits until shoppers are on their way.
 func (f *fleet) launched(n uint64) {
 	f.t.Helper()
-	for late := time.Now().Add(5 * time.Second); time.Now().Before(late); time.Sleep(10 * time.Millisecond) { // polling
+	for late := time.Now().Add(30 * time.Second); time.Now().Before(late); time.Sleep(10 * time.Millisecond) { // polling
 		var sum uint64
 		for _, w := range f.co.View().Workers {
 			sum += w.Launched
@@ -473,8 +473,8 @@ func TestKilledWorkerTakesItsChildAlong(t *testing.T) {
 	}
 	killed := time.Now()
 	for alive(child) {
-		if time.Since(killed) > 5*time.Second {
-			t.Fatal("the child outlived its worker by five seconds")
+		if time.Since(killed) > 30*time.Second {
+			t.Fatal("the child outlived its worker by half a minute")
 		}
 		time.Sleep(5 * time.Millisecond) // polling: another process has no channel
 	}
@@ -640,7 +640,7 @@ func noLeaks(t *testing.T) func() {
 	return func() {
 		t.Helper()
 		var after int
-		for range 100 {
+		for range 1500 {
 			if after = ours(); after <= before {
 				return
 			}

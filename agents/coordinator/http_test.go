@@ -126,7 +126,7 @@ func leading(t *testing.T, c Config) (co *Coordinator, join string, wait func() 
 		select {
 		case err := <-ended:
 			return err
-		case <-time.After(8 * time.Second):
+		case <-time.After(time.Minute):
 			cancel()
 			return fmt.Errorf("not over in time: %w", <-ended)
 		}
@@ -171,7 +171,7 @@ func newStub(t *testing.T, name, join string) *stub {
 	}
 	s.base, s.pinned = "https://"+c.API, c.ID
 	// Gossip tells us of the coordinator before it takes us in.
-	for late := time.Now().Add(3 * time.Second); ; {
+	for late := time.Now().Add(30 * time.Second); ; {
 		_, _, err := s.do(id.ClientTLS(s.pinned), http.MethodGet, "/v1/plan", nil)
 		if err == nil {
 			return s
@@ -417,7 +417,7 @@ func TestSnapshotAfterTheEnd(t *testing.T) {
 	}
 	// The other keeps the run going, or nobody would hear what comes late.
 	seq := uint64(1)
-	for late := time.Now().Add(10 * time.Second); !ended(); time.Sleep(100 * time.Millisecond) { // polling
+	for late := time.Now().Add(30 * time.Second); !ended(); time.Sleep(100 * time.Millisecond) { // polling
 		if time.Now().After(late) {
 			t.Fatal("the lease did not end")
 		}
@@ -480,7 +480,7 @@ func TestGroupCommit(t *testing.T) {
 		}
 		waiting := func(n int) {
 			// Who waits for the disk can only be looked for.
-			for late := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+			for late := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
 				c.mu.Lock()
 				queued := len(c.queue)
 				c.mu.Unlock()
@@ -588,7 +588,7 @@ func TestAbortingThreshold(t *testing.T) {
 	w.put(1, results.Snapshot{})
 	w.put(2, results.Snapshot{Frontier: time.Second, Launched: 100, Ended: 100, Series: bad})
 	seq := uint64(2)
-	for late := time.Now().Add(5 * time.Second); time.Now().Before(late); time.Sleep(50 * time.Millisecond) { // as a worker would
+	for late := time.Now().Add(30 * time.Second); time.Now().Before(late); time.Sleep(50 * time.Millisecond) { // as a worker would
 		seq++
 		_, l, _ := w.put(seq, results.Snapshot{Frontier: time.Second})
 		if l.Stop != scenarios.Go {
@@ -638,7 +638,7 @@ func TestLimits(t *testing.T) {
 			}
 			seq := uint64(2)
 			stopped := false
-			for late := time.Now().Add(5 * time.Second); !stopped && time.Now().Before(late); time.Sleep(20 * time.Millisecond) { // as workers would
+			for late := time.Now().Add(30 * time.Second); !stopped && time.Now().Before(late); time.Sleep(20 * time.Millisecond) { // as workers would
 				seq++
 				for _, w := range all {
 					_, l, _ := w.put(seq, results.Snapshot{Frontier: 10 * time.Second, Cut: 11 * time.Second, Health: tt.told.Health})

@@ -55,7 +55,7 @@ func mustJoin(t *testing.T, key []byte, role Role, name string, seeds ...string)
 func await(t *testing.T, f *Fleet, names ...string) {
 	t.Helper()
 	slices.Sort(names)
-	late := time.After(5 * time.Second)
+	late := time.After(30 * time.Second)
 	for {
 		var have []string
 		for _, m := range f.Members() {

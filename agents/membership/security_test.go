@@ -348,7 +348,7 @@ func TestAnothersName(t *testing.T) {
 		}
 	}
 	want := map[string]uint64{BarredImpostor: 3, BarredNode: 2, BarredSecond: 1}
-	for late := time.Now().Add(5 * time.Second); !maps.Equal(c.Barred(), want) || !maps.Equal(w.Barred(), want); time.Sleep(5 * time.Millisecond) { // polling
+	for late := time.Now().Add(30 * time.Second); !maps.Equal(c.Barred(), want) || !maps.Equal(w.Barred(), want); time.Sleep(5 * time.Millisecond) { // polling
 		if time.Now().After(late) {
 			t.Fatalf("barred: %v and %v, want %v", c.Barred(), w.Barred(), want)
 		}
@@ -388,7 +388,7 @@ func TestAnotherProtocol(t *testing.T) {
 		t.Errorf("the worker was told %v", err)
 	}
 	text := ""
-	for late := time.Now().Add(5 * time.Second); !strings.Contains(text, "node=worker-9"); time.Sleep(5 * time.Millisecond) { // polling
+	for late := time.Now().Add(30 * time.Second); !strings.Contains(text, "node=worker-9"); time.Sleep(5 * time.Millisecond) { // polling
 		if time.Now().After(late) {
 			t.Fatalf("the coordinator said %s", text)
 		}

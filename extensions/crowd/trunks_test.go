@@ -217,8 +217,8 @@ func TestTrunksDie(t *testing.T) {
 	if n := bad.Load(); n > 3*crowd {
 		t.Errorf("%d of %d steps failed", n, crowd*steps)
 	}
-	if n := opened.Load(); n < 2 || n > 12 || n != b.conns.Load() {
-		t.Errorf("%d connections said to be opened, of %d", n, b.conns.Load())
+	if n, of := opened.Load(), b.conns.Load(); n < 2 || n > 12 || n > of || n < of-3 { // it may die as it is opened
+		t.Errorf("%d connections said to be opened, of %d", n, of)
 	}
 	t.Logf("%d failed, %d connections", bad.Load(), opened.Load())
 	s.trunks.close()
