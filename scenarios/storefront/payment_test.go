@@ -83,7 +83,7 @@ func underWay(t *testing.T, url, path, card string) {
 func decided(t *testing.T, url, path, card string, fails bool) {
 	t.Helper()
 	var s gjson.Result
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
 		s = call{"GET", path, "ann", "", ""}.ok(t, url, 200)
 		if s.Get("status").Str != "complete_in_progress" {
 			break
