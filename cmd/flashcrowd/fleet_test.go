@@ -69,7 +69,7 @@ func startFleetBehind(t *testing.T, workers string, change func(campaign string)
 func said(p *process, pattern string) string {
 	p.t.Helper()
 	re := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) { // polls what another process says
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) { // polls what another process says
 		if m := re.FindStringSubmatch(p.out.String() + p.err.String()); m != nil {
 			return m[1]
 		}
@@ -97,7 +97,7 @@ func (f *fleetUnderTest) status() agents.Status {
 func (f *fleetUnderTest) reaches(what string, is func(agents.Status) bool) agents.Status {
 	f.t.Helper()
 	var s agents.Status
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) { // polls another process
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) { // polls another process
 		if s = f.status(); is(s) {
 			return s
 		}

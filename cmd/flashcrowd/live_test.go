@@ -20,7 +20,7 @@ func TestLiveView(t *testing.T) {
 			Launched uint64 `json:"launched_count"`
 		}
 	}
-	for deadline := time.Now().Add(20 * time.Second); len(run.Workers) == 0 || run.Workers[0].Launched == 0; time.Sleep(20 * time.Millisecond) { // polls another process
+	for deadline := time.Now().Add(time.Minute); len(run.Workers) == 0 || run.Workers[0].Launched == 0; time.Sleep(20 * time.Millisecond) { // polls another process
 		if time.Now().After(deadline) {
 			t.Fatalf("nobody is seen to arrive: %+v", run)
 		}

@@ -198,7 +198,7 @@ func drawn(p *scenarios.Plan) (requests map[string]int, thinks map[string]time.D
 // listens waits for where a storefront says that it listens.
 func (p *process) listens() string {
 	p.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) { // polls what another process says
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) { // polls what another process says
 		if line, _, ok := strings.Cut(p.out.String(), "\n"); ok {
 			url, _, _ := strings.Cut(strings.TrimPrefix(line, storefrontSays), " ")
 			return url

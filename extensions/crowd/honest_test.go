@@ -290,7 +290,7 @@ func TestResponseTimeOnSockets(t *testing.T) {
 	x := trial{length: 4 * time.Second, rate: "15/s", service: 20 * time.Millisecond, from: time.Second, stall: 2 * time.Second}
 	p := x.plan(t)
 	waits := x.waits(p)
-	for range 5 {
+	for range 10 {
 		zero := time.Now().Add(100 * time.Millisecond)
 		server := httptest.NewServer(x.backend(zero))
 		target, err := wire.NewTarget(wire.Config{URL: server.URL})
