@@ -169,6 +169,14 @@ func (a *afternoon) pass() {
 func (a *afternoon) shopper(n int) {
 	user := fmt.Sprint("u", n)
 	if a.paused && n == people/2 {
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) { // polls until a coupon was given: others are on their way
+			a.mu.Lock()
+			given := len(a.codes)
+			a.mu.Unlock()
+			if given > 0 {
+				break
+			}
+		}
 		a.send(call{"POST", "/campaign/pause", "", "", ""})
 	}
 	tries := 1
