@@ -82,7 +82,7 @@ func TestKillSwitch(t *testing.T) {
 		{"a threshold that aborts", "thresholds:\n", "thresholds:\n  requests: [{threshold: \"count<60\", abortOnFail: true}]\n", nil, 0, 3, "it stopped the run"},
 		{"a limit of tokens", "thresholds:\n", "limits: {tokens: 300}\nthresholds:\n", nil, 0, 4, "limits.tokens: 300 →"},
 		{"a limit in money", "thresholds:\n", "limits: {cost: {most: 0.5, turn: 0.02}}\nthresholds:\n", nil, 0, 4, "limits.cost: 0.50 →"},
-		{"a lost coordinator", "", "", func(f *fleetUnderTest) { f.leader.cmd.Process.Signal(syscall.SIGKILL) }, agents.LeaseLength + 5*time.Second, -1, ""},
+		{"a lost coordinator", "", "", func(f *fleetUnderTest) { f.leader.cmd.Process.Signal(syscall.SIGKILL) }, agents.LeaseLength + 1500*time.Millisecond, -1, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
