@@ -62,7 +62,7 @@ func storefrontCommand(w world) *cobra.Command {
 			if attended {
 				ctx = untilEOF(ctx, os.Stdin)
 			}
-			fmt.Fprintf(w.Out, "%shttp://%s (design %s)\n", storefrontSays, l.Addr(), o.Design)
+			s.Ready = func() { fmt.Fprintf(w.Out, "%shttp://%s (design %s)\n", storefrontSays, l.Addr(), o.Design) }
 			return s.Run(ctx, l)
 		},
 	}

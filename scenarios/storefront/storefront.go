@@ -216,6 +216,10 @@ func staying(ctx context.Context) context.Context {
 
 // A Server is one shop behind HTTP.
 type Server struct {
+	// Ready, if it is set, is called by Run when the books are open and the shop
+	// begins to serve.
+	Ready func()
+
 	face *face
 }
 
@@ -230,7 +234,7 @@ func New(o Options) (*Server, error) {
 	for _, d := range Designs() {
 		if d.Name == o.Design {
 			f := newFace(d, o)
-			return &Server{f}, f.shop.infest(o)
+			return &Server{face: f}, f.shop.infest(o)
 		}
 		names = append(names, d.Name)
 	}
@@ -279,6 +283,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) (err error) {
 	}
 	server.Protocols.SetHTTP1(true)
 	server.Protocols.SetUnencryptedHTTP2(true) // for a client that knows of it
+	if s.Ready != nil {
+		s.Ready()
+	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(corkListener{l}) }()
 	select {
