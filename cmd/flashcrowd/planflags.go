@@ -111,9 +111,10 @@ func (f *planFlags) given(nameOrPath string) []string {
 
 // permit refuses a target beyond loopback that the command line does not allow
 // by name or address. It is the early, friendly word: workers check every
-// address that they dial.
+// address that they dial. Of what the environment fills in it needs the URL's
+// alone: the rest is for who fires, and may be known nowhere else.
 func (f *planFlags) permit(target scenarios.Target, allowed wire.Allowed) error {
-	target, err := target.Resolve(os.LookupEnv)
+	target, err := scenarios.Target{URL: target.URL}.Resolve(os.LookupEnv)
 	if err != nil {
 		return err
 	}
