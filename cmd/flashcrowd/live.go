@@ -23,18 +23,23 @@ func addLive(flags *pflag.FlagSet, at *string) {
 }
 
 // checkLive refuses to show a run beyond loopback to everybody, unless it is a
-// fleet's, whose user has said which network that is.
+// fleet's, whose user has said which network that is; and an address that can't
+// be had, before a run is begun that nobody could see.
 func checkLive(at string, fleet bool) error {
-	if at == "" || loopback(at) {
+	if at == "" {
 		return nil
 	}
 	if _, _, err := net.SplitHostPort(at); err != nil {
 		return usage(fmt.Errorf("--live %s: want host:port", at))
 	}
-	if !fleet {
+	if !fleet && !loopback(at) {
 		return usage(fmt.Errorf("--live %s is beyond loopback, where everybody could read it\nhint: only a coordinator with --key shows its run to a network", at))
 	}
-	return nil
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		return usage(fmt.Errorf("--live: %w", err))
+	}
+	return l.Close()
 }
 
 // serveLive serves the live view until the function it returns is called.

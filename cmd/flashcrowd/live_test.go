@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -49,5 +51,21 @@ func TestLiveView(t *testing.T) {
 	beyond := start(t, "run", "quick.yaml", "--live=0.0.0.0:0", "--runs", "runs")
 	if beyond.want(2); !strings.Contains(beyond.err.String(), "--live 0.0.0.0:0 is beyond loopback") {
 		t.Errorf("%s", beyond.err.String())
+	}
+}
+
+// TestLiveAddressTaken: it is refused before anything is kept.
+func TestLiveAddressTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p := start(t, "run", "quick.yaml", "--live="+l.Addr().String(), "--runs", "runs")
+	if code := p.code(); code != 2 || !strings.Contains(p.err.String(), "--live: listen") {
+		t.Errorf("exit code %d: %s", code, &p.err)
+	}
+	if kept, _ := os.ReadDir(p.dir); len(kept) > 0 {
+		t.Errorf("it kept %v", kept)
 	}
 }
