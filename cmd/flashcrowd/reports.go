@@ -47,7 +47,7 @@ func runsCommand(w world) *cobra.Command {
 				if s.Outcome == "" {
 					orders = "–" // counted when it is judged
 				}
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t\n", s.ID, s.Started.UTC().Format(time.DateTime), outcome, orders, s.Target)
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Started.UTC().Format(time.DateTime), outcome, orders, s.Target, s.Reason)
 			}
 			return t.Flush()
 		},
@@ -66,12 +66,13 @@ func printRunsJSON(w world, all []store.Summary) error {
 		Started  time.Time `json:"started,omitzero"`
 		Running  bool      `json:"running"`
 		Outcome  string    `json:"verdict,omitempty"`
+		Reason   string    `json:"reason,omitempty"`
 		Orders   uint64    `json:"orders_count"`
 		Error    string    `json:"error,omitempty"`
 	}
 	lines := make([]line, 0, len(all))
 	for _, s := range all {
-		l := line{s.ID, s.Path, s.Campaign, s.Target, s.Started, s.Running, string(s.Outcome), s.Orders, ""}
+		l := line{s.ID, s.Path, s.Campaign, s.Target, s.Started, s.Running, string(s.Outcome), s.Reason, s.Orders, ""}
 		if s.Err != nil {
 			l.Error = s.Err.Error()
 		}

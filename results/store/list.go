@@ -25,6 +25,7 @@ type Summary struct {
 	Started  time.Time       // or created, where it never started
 	Running  bool            // somebody is writing it
 	Outcome  verdict.Outcome // empty if it was not judged
+	Reason   string          // the first rule that did not hold, and what was measured; empty if all did
 	Orders   uint64          // promised to shoppers; 0 until it was judged
 	Err      error           // why nothing but ID and Path is known
 }
@@ -68,6 +69,9 @@ func summarise(id, path string) Summary {
 	}
 	if j != nil {
 		sum.Outcome, sum.Orders = j.Outcome, j.Orders
+		if i := slices.IndexFunc(j.Reasons, func(r verdict.Reason) bool { return !r.Held }); i >= 0 {
+			sum.Reason = j.Reasons[i].Rule + " → " + j.Reasons[i].Measured
+		}
 	}
 	return sum
 }

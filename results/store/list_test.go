@@ -29,7 +29,8 @@ func runs(t *testing.T) string {
 		switch id {
 		case "smoke-a1":
 			commit(t, s, snapshots("w", 3))
-			if err := s.Finish(verdict.Verdict{Outcome: verdict.Pass}, nil, 3, started); err != nil {
+			reasons := []verdict.Reason{{Rule: "order_success > 0.9", Measured: "0.5"}, {Rule: "turn_p99 < 2s", Measured: "1s", Held: true}}
+			if err := s.Finish(verdict.Verdict{Outcome: verdict.Fail, Reasons: reasons}, nil, 3, started); err != nil {
 				t.Fatal(err)
 			}
 			s.Close()
@@ -68,7 +69,7 @@ func TestList(t *testing.T) {
 	if s := all[1]; s.Running || s.Outcome != "" || s.Err != nil {
 		t.Errorf("broken off: %+v", s)
 	}
-	if s := all[2]; s.Running || s.Outcome != verdict.Pass || s.Orders != 3 || s.Err != nil {
+	if s := all[2]; s.Running || s.Outcome != verdict.Fail || s.Reason != "order_success > 0.9 → 0.5" || s.Orders != 3 || s.Err != nil {
 		t.Errorf("judged: %+v", s)
 	}
 	if s := all[3]; s.Err == nil || !strings.Contains(s.Err.Error(), "no such file") {
