@@ -34,6 +34,7 @@ var (
 	ScheduleLag        = &Metric{"schedule_lag", Trend, "s", "the generator's own delay: from a step's intended time to its actual start", "", []string{"stage"}}
 	JourneyDuration    = &Metric{"journey_duration", Trend, "s", "from a shopper's arrival to its end, think times included", "", []string{"stage", "outcome"}}
 
+	EntryWait    = &Metric{"entry_wait", Trend, "s", "of a closed crowd alone: from a shopper's arrival to when there was room for it, from which the times of its first step count", "", []string{"stage"}}
 	LateResponse = &Metric{"late_response", Trend, "s", "response time of a step of a shopper whom the fleet itself made late: from when the fleet let it go on to the last byte", "", []string{"stage", "step", "outcome"}}
 
 	ShoppersLaunched = &Metric{"shoppers_launched", Counter, "shoppers", "shoppers that arrived", "", []string{"stage"}}
@@ -58,7 +59,7 @@ var (
 // Catalogue lists every metric in the order reports show them.
 func Catalogue() []*Metric {
 	return []*Metric{
-		StepDuration, StepServiceTime, TurnTTFT, TurnFirstChunk, TurnFirstReasoning, TurnTPOT, ScheduleLag, JourneyDuration, LateResponse,
+		StepDuration, StepServiceTime, TurnTTFT, TurnFirstChunk, TurnFirstReasoning, TurnTPOT, ScheduleLag, JourneyDuration, EntryWait, LateResponse,
 		ShoppersLaunched, ShoppersLate, ShoppersEnded, Requests, Retries, Connections, GeneratorFaults, OutputTokens, ReasoningTokens, Asked, BadCalls, Coupons, Orders,
 		OrderSuccess, ClaimSuccess, RequestSuccess,
 	}

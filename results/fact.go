@@ -41,6 +41,9 @@ type Launch struct {
 	Hash Sum128        // of what makes this shopper: summed, the load fingerprint
 	Hole uint64        // of a shopper whom the fleet made late: the hole that this launch fills; else 0
 
+	Closed  bool          // the crowd is: see About.AtOnce
+	Outside time.Duration // of a closed crowd: from the arrival to when there was room
+
 	// Of a shopper with a hole or another attempt: see Takeover.
 	Grant uint64
 	Again bool // an owner before this one may have launched it too
@@ -129,8 +132,11 @@ type Hole struct {
 // Observe implements Fact.
 func (f Launch) Observe(emit func(*Metric, Tags, int64)) {
 	emit(ShoppersLaunched, Tags{Stage: f.Stage}, 1)
-	if f.Hole > 0 {
+	switch {
+	case f.Hole > 0:
 		emit(ShoppersLate, Tags{Stage: f.Stage}, 1)
+	case f.Closed:
+		emit(EntryWait, Tags{Stage: f.Stage}, int64(f.Outside))
 	}
 }
 

@@ -50,7 +50,7 @@ func (r *Recorder) Add(f Fact) {
 			r.takes.of(f.Grant).Again++
 		}
 		r.next.Sum = r.next.Sum.Add(f.Hash)
-		r.lines.at(second(f.At)).Launched++
+		r.lines.at(second(f.At+f.Outside)).Launched++
 	case Step:
 		s := r.lines.at(second(f.At))
 		s.Requests++

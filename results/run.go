@@ -25,6 +25,7 @@ type About struct {
 	Duration        time.Duration `json:"duration_ns"` // planned length: the last stage's end
 	Stages          []Stage       `json:"stages"`
 	Planned         uint64        `json:"planned_count"`
+	AtOnce          uint64        `json:"at_once_count,omitempty"` // closed model: shoppers at the same time, at most; 0: open
 }
 
 // Stage is a named stretch of the day as it was planned, factors applied.

@@ -43,6 +43,7 @@ type Crowd struct {
 	Shoppers uint64   `json:"shoppers,omitempty"` // 0 when the rates are absolute and say it
 	Process  string   `json:"process"`            // Poisson, Uniform or Gamma
 	Bursts   Bursts   `json:"bursts,omitzero"`    // of Gamma
+	AtOnce   uint64   `json:"at_once,omitempty"`  // closed model: so many at the same time at most, over all workers; 0: open, come who may
 	Stages   []Stage  `json:"stages"`
 	Personas []Weight `json:"personas"` // by persona name, in the campaign's order
 	Journeys []Weight `json:"journeys"` // by journey name

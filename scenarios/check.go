@@ -100,6 +100,9 @@ func (k *checker) crowd(c *Crowd) {
 	if known := []string{Poisson, Uniform, Gamma}; !slices.Contains(known, c.Process) {
 		k.fault("crowd.arrivals.process", didYouMean(c.Process, known), "%q is not an arrival process", clip(c.Process, 40))
 	}
+	if c.AtOnce > MaxShoppers {
+		k.fault("crowd.at_once", "", "must be at most %d", uint64(MaxShoppers))
+	}
 	k.stages(c)
 	k.bursts(c)
 	k.weights("crowd.personas", "persona", c.Personas, Personas())

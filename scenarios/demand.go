@@ -83,6 +83,11 @@ func (p *Plan) demand(most uint64) Demand {
 	rest := c.height(p.Duration(), c.end(), each)
 	rest.Name = AfterTheEnd
 	d.Stages = append(d.Stages, rest)
+	if most := float64(p.Campaign.Crowd.AtOnce); most > 0 {
+		for i := range d.Stages {
+			d.close(&d.Stages[i], most)
+		}
+	}
 	for _, l := range d.Stages {
 		if l.Shoppers > d.Peak.Shoppers {
 			d.Peak.Name, d.Peak.Shoppers = l.Name, l.Shoppers
@@ -93,6 +98,18 @@ func (p *Plan) demand(most uint64) Demand {
 		d.Peak.Streams = max(d.Peak.Streams, l.Streams)
 	}
 	return d
+}
+
+// close makes traffic that of a full shop where there would be more shoppers
+// than a closed crowd has: by Little's law, so many come as leave.
+func (d *Demand) close(t *Traffic, most float64) {
+	if t.Shoppers <= most {
+		return
+	}
+	part := most / t.Shoppers
+	t.Shoppers, t.InFlight, t.Streams = most, t.InFlight*part, t.Streams*part
+	t.Arrivals = most / d.Visit.Seconds()
+	t.Requests = t.Arrivals * d.Requests
 }
 
 // walk takes one shopper through its journey, every answer a yes, enters it

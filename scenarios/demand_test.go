@@ -133,3 +133,22 @@ func TestNeeds(t *testing.T) {
 		}
 	}
 }
+
+// TestDemandOfAClosedCrowd: who stays for two seconds in a shop of eight places
+// makes room for four a second; where there is room for all, it changes nothing.
+func TestDemandOfAClosedCrowd(t *testing.T) {
+	for atOnce, want := range map[string]Traffic{
+		"8":   {Arrivals: 4, Requests: 4, Shoppers: 8, Streams: 8},
+		"800": {Arrivals: 10, Requests: 10, Shoppers: 20, Streams: 20},
+	} {
+		peak := demanded(t, "  at_once: "+atOnce+`
+  arrivals: {process: uniform}
+  stages: [{name: steady, for: 100s, rate: 10/s}]
+  journeys: {browse: 1}
+  turns: 1`).Demand().Peak
+		within(t, 0.1, atOnce+": arrivals", peak.Arrivals, want.Arrivals)
+		within(t, 0.1, atOnce+": requests", peak.Requests, want.Requests)
+		within(t, 0.1, atOnce+": shoppers", peak.Shoppers, want.Shoppers)
+		within(t, 0.1, atOnce+": streams", peak.Streams, want.Streams)
+	}
+}

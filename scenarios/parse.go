@@ -116,8 +116,9 @@ func (r *reader) crowd(f field) Crowd {
 		Journeys: []Weight{{"order", 1}},
 		Turns:    Spread{3, 3}, // "usually 2-3 turns to payment"
 	}
-	fields := r.mapping(f, "shoppers", "arrivals", "stages", "personas", "journeys", "think", "turns", "words", "driven")
+	fields := r.mapping(f, "shoppers", "at_once", "arrivals", "stages", "personas", "journeys", "think", "turns", "words", "driven")
 	r.count(fields["shoppers"], &crowd.Shoppers)
+	r.some(fields["at_once"], &crowd.AtOnce)
 	arrivals := r.mapping(fields["arrivals"], "process", "cv", "every")
 	r.text(arrivals["process"], &crowd.Process)
 	if crowd.Process == Gamma {

@@ -78,7 +78,7 @@ type Config struct {
 	Lead     time.Duration // from the assignment to the start moment; 1.5 s
 	Notice   time.Duration // from taking a slot from its owner to the moment it changes hands; 2 s
 	Patience time.Duration // how long a drain may take before it is cut; 30 s
-	Tail     time.Duration // how long shoppers may be in flight after the plan's end; 5 min
+	Tail     time.Duration // how long shoppers may be in flight after the plan's end; 5 min, and 31 days of a closed crowd, which takes as long as the backend does
 
 	Listening func(join string) // told once where workers can join; may be nil
 	Gathering func(g Gathering) // told when that changes, and every 10 s; may be nil
@@ -150,6 +150,9 @@ func New(c Config) (*Coordinator, error) {
 	c.Lead = cmp.Or(c.Lead, 1500*time.Millisecond)
 	c.Notice = cmp.Or(c.Notice, 2*time.Second)
 	c.Patience = cmp.Or(c.Patience, 30*time.Second)
+	if c.Plan.Campaign.Crowd.AtOnce > 0 {
+		c.Tail = cmp.Or(c.Tail, 31*24*time.Hour)
+	}
 	c.Tail = cmp.Or(c.Tail, 5*time.Minute)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -59,6 +59,9 @@ func planText(w world, p *scenarios.Plan, flight preflight) error {
 		fmt.Fprintf(w.Out, "books        %s %s, read after the load\n", a.Source, cmp.Or(where, target))
 	}
 	fmt.Fprintf(w.Out, "fingerprint  %s\n", p.Fingerprint())
+	if n := p.Campaign.Crowd.AtOnce; n > 0 {
+		fmt.Fprintf(w.Out, "model        closed: %s\n", report.Closed(n))
+	}
 	fmt.Fprintf(w.Out, "factors      scale %s, demand %g, compress %g, pace %g\n\n", report.Factor(p.Factors.Scale), p.Factors.Demand, p.Factors.Compress, p.Factors.Pace)
 	t := tabwriter.NewWriter(w.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "stage\tfrom\tfor\tshoppers\tarrivals/s\t")
@@ -94,13 +97,14 @@ func planJSON(w world, p *scenarios.Plan, flight preflight) error {
 		Target      string          `json:"target"`
 		Factors     results.Factors `json:"factors"`
 		Shoppers    uint64          `json:"planned_count"`
+		AtOnce      uint64          `json:"at_once_count"`
 		Duration    int64           `json:"duration_ns"`
 		Stages      []results.Stage `json:"stages"`
 		Demand      demand          `json:"demand"`
 		Machine     []need          `json:"machine"`
 		Warnings    []string        `json:"warnings"`
 	}{
-		p.Campaign.Name, p.Fingerprint(), redactURL(p.Target.URL), p.Factors, p.Shoppers,
+		p.Campaign.Name, p.Fingerprint(), redactURL(p.Target.URL), p.Factors, p.Shoppers, p.Campaign.Crowd.AtOnce,
 		int64(p.Duration()), p.Stages(), demandOf(flight.demand), flight.needs, append([]string{}, p.Warnings()...),
 	})
 }

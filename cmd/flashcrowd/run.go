@@ -307,7 +307,7 @@ func conclude(ctx context.Context, w world, keep *jsonFile, plan *scenarios.Plan
 func keepRun(dir string, plan *scenarios.Plan, target string, args []string) (*store.Store, results.About, error) {
 	about := results.About{
 		ID: filepath.Base(dir), Campaign: plan.Campaign.Name, PlanFingerprint: plan.Fingerprint(), Target: target,
-		Factors: plan.Factors, Duration: plan.Duration(), Stages: plan.Stages(), Planned: plan.Shoppers,
+		Factors: plan.Factors, Duration: plan.Duration(), Stages: plan.Stages(), Planned: plan.Shoppers, AtOnce: plan.Campaign.Crowd.AtOnce,
 	}
 	kept, err := store.Create(filepath.Join(dir, store.FileName), store.Header{
 		About: about, Plan: plan.Encode(), Created: time.Now(), Version: version(), Args: args,

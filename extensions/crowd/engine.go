@@ -72,6 +72,7 @@ type Engine struct {
 	thinking thinkers
 	running  runners
 	live     int             // launched and not ended
+	vacated  time.Duration   // of a closed crowd: when somebody left a full shop last
 	streams  int             // chat turns under way
 	most     int             // of them, since somebody asked
 	fire     context.Context // ends what dials when the lease does
@@ -89,13 +90,15 @@ func New(c Config) *Engine {
 		c.Boot = scenarios.NewBootClock().Now
 	}
 	c.Spread = cmp.Or(c.Spread, 5*time.Second)
-	return &Engine{
+	e := &Engine{
 		Config:  c,
 		wake:    make(chan struct{}, 1),
 		walkers: walkers{next: make(chan *Shopper)},
 		roster:  NewRoster(c.Plan, c.Spread),
 		held:    true,
 	}
+	e.roster.atOnce = c.Plan.Campaign.Crowd.AtOnce
+	return e
 }
 
 // Lease replaces the engine's lease. A deadline or a stop never shrinks, and
@@ -213,12 +216,13 @@ func (e *Engine) dispatch() (due time.Duration, done bool) {
 		}
 
 		due = e.lease.Deadline
-		if e.lease.Started {
+		if e.lease.Started && !e.full() { // whoever leaves a full shop wakes the dispatcher
 			clock := e.lease.Clock
 			if d, ok := e.roster.Next(now - clock.Zero); ok {
 				e.live++
+				vacated := e.vacated
 				e.mu.Unlock()
-				e.launch(d, clock)
+				e.launch(d, clock, vacated)
 				continue
 			}
 			if some {
@@ -236,6 +240,13 @@ func (e *Engine) dispatch() (due time.Duration, done bool) {
 		e.mu.Unlock()
 		return due, false
 	}
+}
+
+// full says that somebody of a closed crowd has to leave before another can
+// come in; e.mu is held.
+func (e *Engine) full() bool {
+	places := e.roster.Places()
+	return places > 0 && e.live >= places
 }
 
 // watchEvery is how late the end of a lease may be noticed when the dispatcher

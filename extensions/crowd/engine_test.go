@@ -92,6 +92,11 @@ type stand struct {
 
 func newStand(t *testing.T, p Protocol, alone bool) *stand {
 	t.Helper()
+	return newStandOf(t, campaign, p, alone)
+}
+
+func newStandOf(t *testing.T, campaign string, p Protocol, alone bool) *stand {
+	t.Helper()
 	c, err := scenarios.Parse("bench.yaml", []byte(campaign))
 	if err != nil {
 		t.Fatal(err)

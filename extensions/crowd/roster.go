@@ -32,6 +32,8 @@ type Arrivals interface {
 type Roster struct {
 	plan     Arrivals
 	lease    time.Duration
+	atOnce   uint64 // of a closed crowd: how many may be there at the same time, over all owners
+	places   int    // the owner's part of them
 	version  uint64
 	spans    []scenarios.Span           // by slot and beginning
 	first    [scenarios.Slots + 1]int32 // where a slot's spans begin
@@ -135,6 +137,7 @@ func (r *Roster) Take(d Drawn, now scenarios.Mark) {
 	for ; slot <= scenarios.Slots; slot++ {
 		r.first[slot] = int32(len(r.spans))
 	}
+	r.places = r.share()
 	r.applied = append(r.applied, results.Applied{Grant: d.version, Frontier: r.frontier})
 	r.news = true
 	for _, q := range r.queues {
@@ -144,6 +147,26 @@ func (r *Roster) Take(d Drawn, now scenarios.Mark) {
 		r.queues = append(r.queues, q)
 		r.split(q, q.grant, r.frontier, now)
 	}
+}
+
+// Places is how many of a closed crowd the owner may have at the same time; 0 if
+// the crowd is open.
+func (r *Roster) Places() int { return r.places }
+
+// share is the owner's part of a closed crowd's places: as large as its part of
+// the slots, rounded down, so that all owners together have no more than there
+// are; but one at least, or what it owns would never come.
+func (r *Roster) share() int {
+	if r.atOnce == 0 || len(r.spans) == 0 {
+		return 0
+	}
+	slots := uint64(0)
+	for _, s := range r.spans {
+		if s.To >= r.plan.Duration() { // it is not on its way to somebody else
+			slots++
+		}
+	}
+	return int(max(r.atOnce*slots/scenarios.Slots, 1))
 }
 
 // Resume goes on after a time, since some moment, in which nothing could be
@@ -186,7 +209,10 @@ const reasonOld = "due more than two leases before anybody could launch them"
 // spread gives up what is too old in a hole, and shares one lease out among the
 // rest.
 func (r *Roster) spread(q *queue, now scenarios.Mark) {
-	old := sort.Search(len(q.due), func(i int) bool { return r.at(q.due[i]) >= now-2*r.lease })
+	old := 0 // of a closed crowd nobody: who waits outside has been due for long
+	if r.atOnce == 0 {
+		old = sort.Search(len(q.due), func(i int) bool { return r.at(q.due[i]) >= now-2*r.lease })
+	}
 	for _, g := range q.due[:old] {
 		r.skip(g, reasonOld)
 	}

@@ -11,12 +11,18 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// launch lets a shopper arrive.
-func (e *Engine) launch(d Due, clock scenarios.Clock) {
+// launch lets a shopper arrive; or come in, if the crowd is closed and was full
+// until somebody left: its times count from then.
+func (e *Engine) launch(d Due, clock scenarios.Clock, vacated time.Duration) {
 	drawn := e.Plan.Shopper(d.ID)
 	drawn.Attempt = d.Attempt
-	s := &Shopper{Shopper: drawn, Header: e.Header(drawn, nil), journey: drawn.Walk(), due: d.When + clock.Zero, late: d.Hole > 0}
-	e.Emit(results.Launch{Who: s.who(), At: d.At, Hash: drawn.Hash(), Hole: d.Hole, Grant: d.Grant, Again: d.Attempt > 0})
+	due := d.When + clock.Zero
+	outside := max(vacated-due, 0)
+	s := &Shopper{Shopper: drawn, Header: e.Header(drawn, nil), journey: drawn.Walk(), due: due + outside, late: d.Hole > 0}
+	e.Emit(results.Launch{
+		Who: s.who(), At: d.At, Hash: drawn.Hash(), Closed: e.roster.atOnce > 0, Outside: outside,
+		Hole: d.Hole, Grant: d.Grant, Again: d.Attempt > 0,
+	})
 	if !e.next(s, scenarios.Result{}) {
 		e.leave(s, false)
 		return
@@ -305,10 +311,13 @@ func (e *Engine) leave(s *Shopper, broken bool) {
 		BadCalls: end.BadCalls, Late: s.late,
 	})
 	e.mu.Lock()
+	news := e.live == 1
+	if e.full() {
+		e.vacated, news = e.Boot(), true
+	}
 	e.live--
-	idle := e.live == 0
 	e.mu.Unlock()
-	if idle {
+	if news {
 		e.alarm()
 	}
 }

@@ -17,7 +17,7 @@ func JSON(w io.Writer, d Document) error {
 	doc := document{
 		Run: r.ID, Campaign: r.Campaign, Target: r.Target,
 		PlanFingerprint: r.PlanFingerprint, LoadFingerprint: r.Load.String(),
-		Factors: r.Factors, Duration: r.Duration, Cut: r.Cut, Stopped: r.Stopped,
+		Factors: r.Factors, AtOnce: r.AtOnce, Duration: r.Duration, Cut: r.Cut, Stopped: r.Stopped,
 		Verdict: verdict.Verdict{Outcome: d.state(), Reasons: some(d.Verdict.Reasons)},
 		Shoppers: shoppers{
 			Planned: r.Account.Planned, Ended: r.Account.Ended, InFlight: r.Account.InFlight, Orphaned: r.Account.Orphaned,
@@ -61,6 +61,7 @@ type document struct {
 	PlanFingerprint string            `json:"plan_fingerprint"`
 	LoadFingerprint string            `json:"load_fingerprint"`
 	Factors         results.Factors   `json:"factors"`
+	AtOnce          uint64            `json:"at_once_count"` // closed model; 0: open
 	Started         *time.Time        `json:"started"`
 	Duration        time.Duration     `json:"duration_ns"` // planned
 	Cut             time.Duration     `json:"cut_ns"`      // plan time of the newest snapshot

@@ -153,6 +153,11 @@ func (p *page) warnings(d Document) {
 	}
 }
 
+// Closed says what it means for the figures of a crowd that it is closed.
+func Closed(atOnce uint64) string {
+	return fmt.Sprintf("at most %s at once; who comes to a full shop waits outside (entry_wait), and its times count from when there was room", results.HumanCount(atOnce))
+}
+
 // replayed says which run this was and what its factors make of the day.
 func (p *page) replayed(r *results.Run) {
 	p.section("Replayed", "")
@@ -165,6 +170,9 @@ func (p *page) replayed(r *results.Run) {
 		crowd += fmt.Sprintf(": %s, so each stands for %s of the real day", by, quotient(1, perShopper))
 	}
 	p.field("shoppers", crowd)
+	if r.AtOnce > 0 {
+		p.field("model", "closed: "+Closed(r.AtOnce))
+	}
 	if faster {
 		p.field("time", fmt.Sprintf("compress %s: %s pass in %s, one hour in %s", Factor(f.Compress),
 			span(times(r.Duration, f.Compress)), span(r.Duration), over(time.Hour, f.Compress)))
