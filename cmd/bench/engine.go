@@ -28,9 +28,11 @@ var journeyLua []byte
 
 const (
 	steps     = 8  // requests of an order
+	atOnce    = 50 // shoppers of flashcrowd, as many as wrk has connections
 	k6VUs     = 20 // enough to keep its core busy
 	wrkConns  = 50 // likewise
 	closedFor = 15 * time.Second
+	comeIn    = 5 * time.Second // all shoppers of a closed crowd, so that none of its places is ever free
 )
 
 // engine measures the orders that flashcrowd, plain k6 and wrk send in a second
@@ -58,7 +60,7 @@ func (b *bench) engine(ctx context.Context) error {
 				return fmt.Errorf("wrk, to find a rate: %w", err)
 			}
 		}
-		fmt.Printf("\norders per CPU-second, streams in %d write(s), flashcrowd at %d shoppers a second\n%-6s", flushes, at.rate, "round")
+		fmt.Printf("\norders per CPU-second, streams in %d write(s), an open crowd at %d shoppers a second\n%-6s", flushes, at.rate, "round")
 		for _, c := range clients {
 			fmt.Printf(" %12s", c.name)
 		}
@@ -87,8 +89,11 @@ func (b *bench) engine(ctx context.Context) error {
 		}
 		ours := median(figures[clients[0].name])
 		k6, wrk := ours/median(figures["k6"]), ours/median(figures["wrk"])
-		fmt.Printf("flashcrowd sends %.2f times the orders of k6 and %.3f of wrk's; dialling %.2f and %.3f\n",
-			k6, wrk, median(figures["dialling"])/median(figures["k6"]), median(figures["dialling"])/median(figures["wrk"]))
+		fmt.Printf("flashcrowd sends %.2f times the orders of k6 and %.3f of wrk's", k6, wrk)
+		for _, other := range []string{"dialling", "open"} {
+			fmt.Printf("; %s %.2f and %.3f", other, median(figures[other])/median(figures["k6"]), median(figures[other])/median(figures["wrk"]))
+		}
+		fmt.Println()
 		if flushes == 1 {
 			ratios = fmt.Sprintf("\nratio_vs_k6_js: %.2f\nratio_vs_wrk: %.3f\n", k6, wrk)
 		}
@@ -97,9 +102,9 @@ func (b *bench) engine(ctx context.Context) error {
 	return nil
 }
 
-// fits returns how many shoppers a second of flashcrowd the storefront is to
-// serve: three fifths of the orders that wrk gets out of it. The others wait
-// for the storefront; who does not would find it overloaded.
+// fits returns how many shoppers a second of an open crowd the storefront is to
+// serve: three fifths of the orders that wrk gets out of it. Who waits for the
+// storefront can't overload it; who comes whatever it does can.
 func (b *bench) fits(ctx context.Context, target string) (rate int, err error) {
 	orders, _, err := b.wrk(ctx, target)
 	return max(int(orders/closedFor.Seconds()*3/5), 1), err
@@ -110,15 +115,19 @@ type client struct {
 	run  func(b *bench, ctx context.Context, target string) (orders float64, cpu time.Duration, err error)
 }
 
-// clients take turns; the first is what the ratios are of. Like k6 and wrk it
-// keeps connections from one order to the next; with dialling, each shopper
-// opens its own, as it does unless a campaign says pooled.
+// clients take turns; the first is what the ratios are of. Like k6 and wrk it is
+// closed, so many at once and the next when one has finished, and keeps
+// connections from one order to the next. With dialling, each shopper opens its
+// own; open is a crowd that comes at its own pace, as most campaigns' do.
 var clients = []client{
 	{"flashcrowd", func(b *bench, ctx context.Context, target string) (float64, time.Duration, error) {
-		return b.flashcrowd(ctx, target, true)
+		return b.flashcrowd(ctx, target, b.closed(true))
 	}},
 	{"dialling", func(b *bench, ctx context.Context, target string) (float64, time.Duration, error) {
-		return b.flashcrowd(ctx, target, false)
+		return b.flashcrowd(ctx, target, b.closed(false))
+	}},
+	{"open", func(b *bench, ctx context.Context, target string) (float64, time.Duration, error) {
+		return b.flashcrowd(ctx, target, crowd{For: closedFor, Rate: b.rate, Pooled: true})
 	}},
 	{"k6", func(b *bench, ctx context.Context, target string) (float64, time.Duration, error) {
 		return b.k6(ctx, target, "event")
@@ -129,9 +138,15 @@ var clients = []client{
 	{"wrk", (*bench).wrk},
 }
 
+// closed is a crowd that takes about as long as wrk does: as many orders as wrk
+// gets out of the storefront.
+func (b *bench) closed(pooled bool) crowd {
+	all := b.rate * 5 / 3 * int(closedFor/time.Second)
+	return crowd{For: comeIn, Rate: all / int(comeIn/time.Second), AtOnce: atOnce, Pooled: pooled}
+}
+
 // flashcrowd runs the engine: the whole k6 child of a worker.
-func (b *bench) flashcrowd(ctx context.Context, target string, pooled bool) (float64, time.Duration, error) {
-	c := crowd{For: closedFor, Rate: b.rate, Pooled: pooled}
+func (b *bench) flashcrowd(ctx context.Context, target string, c crowd) (float64, time.Duration, error) {
 	r, used, err := b.crowd(ctx, target, c, nil)
 	return float64(r.Orders.Promised), used.cpu, err
 }

@@ -60,7 +60,7 @@ func main() {
 	flag.StringVar(&b.client, "client-core", "0", "core of the client that is measured")
 	flag.StringVar(&b.server, "server-core", "1", "core of the storefront")
 	flag.IntVar(&b.rounds, "rounds", 5, "rounds, of which the medians count")
-	flag.IntVar(&b.rate, "rate", 0, "engine: shoppers a second of flashcrowd; 0 for three fifths of what wrk gets out of the storefront")
+	flag.IntVar(&b.rate, "rate", 0, "engine: shoppers a second of an open crowd; 0 for three fifths of what wrk gets out of the storefront")
 	flag.IntVar(&b.workers, "workers", 500, "coordinator: simulated workers")
 	flag.Int64Var(&b.minutes, "minutes", 20, "coordinator: minutes of its run, each worker exchanging once a second")
 	flag.IntVar(&b.trials, "trials", 50, "stop: fleets to stop; a tenth as many are cut off")

@@ -25,6 +25,7 @@ type crowd struct {
 	Rate   int           // shoppers a second
 	Turns  int           // 0: four
 	Think  time.Duration // the same for all; 0: nobody thinks
+	AtOnce int           // 0: an open crowd
 	Pooled bool
 }
 
