@@ -27,6 +27,7 @@ type crowd struct {
 	Think  time.Duration // the same for all; 0: nobody thinks
 	AtOnce int           // 0: an open crowd
 	Pooled bool
+	Urgent bool // the child has a real-time priority
 }
 
 // report is what is needed of a run's JSON.
@@ -113,6 +114,11 @@ func (b *bench) crowd(ctx context.Context, target string, c crowd, watch func(us
 				if pid, ok = child(b.program, cmd.Process.Pid); ok {
 					if said, err := exec.CommandContext(ctx, "taskset", "-a", "-c", "-p", b.client, strconv.Itoa(pid)).CombinedOutput(); err != nil {
 						return r, last, fmt.Errorf("give the child its core: %w: %s", err, said)
+					}
+					if c.Urgent {
+						if said, err := exec.CommandContext(ctx, "chrt", "--all-tasks", "--fifo", "--pid", realTime, strconv.Itoa(pid)).CombinedOutput(); err != nil {
+							return r, last, fmt.Errorf("give the child its priority: %w: %s", err, said)
+						}
 					}
 				}
 				continue
