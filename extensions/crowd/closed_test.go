@@ -153,6 +153,39 @@ func TestClosedCrowdOfTwo(t *testing.T) {
 	})
 }
 
+// Who comes in because there are more places was not kept waiting by us.
+func TestClosedCrowdGrows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStandOf(t, closed(8), serve(10*time.Second), true)
+		d := &turnstile{in: map[scenarios.ID]bool{}}
+		d.through(s)
+		over := make(chan error, 1)
+		go func() { over <- s.Run(t.Context()) }()
+		s.lease(1, 0, scenarios.Slots/4, 100*time.Hour, scenarios.Go)
+		time.Sleep(17 * time.Second)
+		var spans []scenarios.Span
+		for slot := range scenarios.Slot(scenarios.Slots) {
+			grant := uint64(1)
+			if slot >= scenarios.Slots/4 {
+				grant = 2
+			}
+			spans = append(spans, scenarios.Span{Slot: slot, To: s.plan.Duration(), Grant: grant})
+		}
+		s.Lease(Lease{Version: 2, Spans: spans, Deadline: 100 * time.Hour, Started: true})
+		if err := <-over; err != nil {
+			t.Fatal(err)
+		}
+		if launched, ended, skipped := s.account(); launched != 200 || ended != 200 || skipped != 0 || d.most != 8 {
+			t.Errorf("%d launched, %d ended, %d never started, %d at once", launched, ended, skipped, d.most)
+		}
+		for _, f := range of[results.Step](&s.diary) {
+			if f.Lag != 0 {
+				t.Errorf("step %s of %d has a lag of %v", f.Name, f.Number, f.Lag)
+			}
+		}
+	})
+}
+
 // Who waits outside while the lease is out comes later and is the fleet's doing;
 // nobody is given up for having been due long ago.
 func TestClosedCrowdAfterALapse(t *testing.T) {

@@ -72,7 +72,7 @@ type Engine struct {
 	thinking thinkers
 	running  runners
 	live     int             // launched and not ended
-	vacated  time.Duration   // of a closed crowd: when somebody left a full shop last
+	vacated  time.Duration   // of a closed crowd: when there was room last where there had been none
 	streams  int             // chat turns under way
 	most     int             // of them, since somebody asked
 	fire     context.Context // ends what dials when the lease does
@@ -123,7 +123,11 @@ func (e *Engine) Lease(l Lease) {
 		l.Started, l.Clock = e.lease.Started, e.lease.Clock
 	}
 	l.Version = max(l.Version, e.lease.Version)
-	e.roster.Take(drawn, e.Boot()-l.Clock.Zero)
+	was, now := e.full(), e.Boot()
+	e.roster.Take(drawn, now-l.Clock.Zero)
+	if was && !e.full() { // more places
+		e.vacated = now
+	}
 	l.Spans = nil
 	e.lease = l
 	e.alarm()

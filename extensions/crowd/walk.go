@@ -11,8 +11,8 @@ import (
 	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
-// launch lets a shopper arrive; or come in, if the crowd is closed and was full
-// until somebody left: its times count from then.
+// launch lets a shopper arrive; or come in, if the crowd is closed and there was
+// no room before: its times count from then.
 func (e *Engine) launch(d Due, clock scenarios.Clock, vacated time.Duration) {
 	drawn := e.Plan.Shopper(d.ID)
 	drawn.Attempt = d.Attempt
