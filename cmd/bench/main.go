@@ -22,7 +22,7 @@
 //
 // surge is about the storefront: the same day comes over each of its designs.
 //
-// It runs on Linux, with taskset (util-linux) and wrk (Debian's package of that
+// It runs on Linux, with taskset and chrt (util-linux) and wrk (Debian's package of that
 // name).
 package main
 
