@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log"
 	"os"
@@ -29,7 +30,7 @@ func main() {
 		return
 	}
 	signal.Ignore(syscall.SIGPIPE) // a reader that has seen enough must not end a run
-	os.Exit(run(context.Background(), os.Args[1:], world{Out: os.Stdout, Talk: os.Stderr}))
+	os.Exit(run(context.Background(), os.Args[1:], world{Out: stdout{os.Stdout}, Talk: os.Stderr}))
 }
 
 // world is what the program touches outside itself.
@@ -40,6 +41,22 @@ type world struct {
 
 // colour says whether the result goes to a terminal that wants colours.
 func (w world) colour() bool {
-	f, ok := w.Out.(*os.File)
+	f, ok := w.Out.(interface{ Fd() uintptr })
 	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
 }
+
+// stdout is where the result goes. Its reader may leave when it has seen
+// enough, as head does: what comes after that is dropped, and is no error.
+type stdout struct{ file *os.File }
+
+// Write implements io.Writer.
+func (s stdout) Write(b []byte) (int, error) {
+	n, err := s.file.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		return len(b), nil
+	}
+	return n, err
+}
+
+// Fd says which file it is, to ask whether that is a terminal.
+func (s stdout) Fd() uintptr { return s.file.Fd() }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"golang.org/x/term"
 
@@ -50,7 +49,7 @@ func (p *progress) close() { p.terminal.Close() }
 
 // columns is how wide the terminal is that out goes to; 0 if it is none.
 func columns(out io.Writer) int {
-	f, ok := out.(*os.File)
+	f, ok := out.(interface{ Fd() uintptr })
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0
 	}
