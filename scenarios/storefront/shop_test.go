@@ -350,7 +350,9 @@ func TestOptions(t *testing.T) {
 		{Options{}, ""},
 		{Options{Design: "null"}, ""},
 		{Options{Design: "nul"}, "there are [null"},
-		{Options{Stock: -1, Engines: -1}, "Engines must be more than 0\nStock"},
+		{Options{Stock: -1, Engines: -1}, "Engines must be more than 0\n--stock must"},
+		{Options{Decline: 2}, "--decline must be a share"},
+		{Options{ValidFrom: time.Unix(2, 0), ValidUntil: time.Unix(1, 0)}, "--valid-until must be after --valid-from"},
 	} {
 		_, err := New(tt.options)
 		if got := fmt.Sprint(err); (tt.want == "") != (err == nil) || !strings.Contains(got, tt.want) {

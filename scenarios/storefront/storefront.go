@@ -72,7 +72,9 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	o.Design = cmp.Or(o.Design, "guarded")
 	o.Flushes = cmp.Or(o.Flushes, 1)
-	o.Size = cmp.Or(o.Size, 1)
+	if o.Size = cmp.Or(o.Size, 1); !(o.Size > 0) { // other defaults come from it
+		return o, errors.New("--size must be more than 0")
+	}
 	o.Model = cmp.Or(o.Model, fitted)
 	o.Engines = cmp.Or(o.Engines, 4*o.Size)
 	o.Streams = cmp.Or(o.Streams, int(math.Ceil(200*o.Engines)))
@@ -84,21 +86,20 @@ func (o Options) withDefaults() (Options, error) {
 	o.PerUser = cmp.Or(o.PerUser, 21)
 	o.Seats = cmp.Or(o.Seats, 1_000_000)
 	o.DelayFor = cmp.Or(o.DelayFor, time.Second)
-	var faults []error
+	var faults []error // what is a flag of the program is named as that
 	for _, n := range []struct {
 		name string
 		bad  bool
 	}{
-		{"Flushes", o.Flushes < 0},
+		{"--flushes", o.Flushes < 0},
 		{"Streams", o.Streams < 0},
-		{"Size", !(o.Size > 0)},
 		{"Engines", !(o.Engines > 0)},
 		{"Model", o.Model.Step < 0 || o.Model.Crowding < 0 || o.Model.Prefill < 0},
 		{"QueueWait", o.QueueWait < 0},
-		{"Stock", o.Stock < 0},
-		{"PerUser", o.PerUser < 0},
-		{"Seats", o.Seats < 0},
-		{"DelayFor", o.DelayFor < 0},
+		{"--stock", o.Stock < 0},
+		{"--per-user", o.PerUser < 0},
+		{"--seats", o.Seats < 0},
+		{"--delay-for", o.DelayFor < 0},
 	} {
 		if n.bad {
 			faults = append(faults, fmt.Errorf("%s must be more than 0", n.name))
@@ -107,13 +108,13 @@ func (o Options) withDefaults() (Options, error) {
 	for _, share := range []struct {
 		name string
 		of   float64
-	}{{"Decline", o.Decline}, {"Delay", o.Delay}} {
+	}{{"--decline", o.Decline}, {"--delay", o.Delay}} {
 		if !(share.of >= 0 && share.of <= 1) {
 			faults = append(faults, fmt.Errorf("%s must be a share, from 0 to 1", share.name))
 		}
 	}
 	if !o.ValidUntil.IsZero() && !o.ValidFrom.Before(o.ValidUntil) {
-		faults = append(faults, errors.New("ValidUntil must be after ValidFrom"))
+		faults = append(faults, errors.New("--valid-until must be after --valid-from"))
 	}
 	return o, errors.Join(faults...)
 }
