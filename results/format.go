@@ -55,6 +55,15 @@ func HumanCount(n uint64) string {
 	return s
 }
 
+// HumanCountOf formats a count with what is counted, a noun whose plural ends in
+// s: 1 order, 10,000 orders.
+func HumanCountOf(n uint64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return HumanCount(n) + " " + noun
+}
+
 // HumanRate formats a number of things in each second: 0.12/s, 4.5/s, 1,234/s.
 func HumanRate(perSecond float64) string {
 	if perSecond >= 999.5 {

@@ -335,6 +335,11 @@ func TestHuman(t *testing.T) {
 			t.Errorf("HumanCount(%d) = %q, want %q", n, got, want)
 		}
 	}
+	for n, want := range map[uint64]string{0: "0 orders", 1: "1 order", 1001: "1,001 orders"} {
+		if got := HumanCountOf(n, "order"); got != want {
+			t.Errorf("HumanCountOf(%d) = %q, want %q", n, got, want)
+		}
+	}
 	for rate, want := range map[float64]string{0: "0/s", 0.123: "0.12/s", 4.5: "4.5/s", 99.94: "99.9/s", 999.6: "1,000/s", 1234: "1,234/s"} {
 		if got := HumanRate(rate); got != want {
 			t.Errorf("HumanRate(%v) = %q, want %q", rate, got, want)

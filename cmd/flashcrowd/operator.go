@@ -145,7 +145,7 @@ func printStatus(w world, s agents.Status) error {
 	}
 	fmt.Fprintf(w.Out, "%s (%s), %s; flashcrowd %s, protocol %d, term %d\n", s.Run, s.Campaign, where, s.Version, s.Protocol, s.Term)
 	if s.Waiting > 0 {
-		fmt.Fprintf(w.Out, "%d slots have no owner\n", s.Waiting)
+		fmt.Fprintf(w.Out, "%s without an owner\n", results.HumanCountOf(uint64(s.Waiting), "slot"))
 	}
 	t := tabwriter.NewWriter(w.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "WORKER\tSTATE\tSLOTS\tCORES\tLAUNCHED\tIN FLIGHT\tPER SECOND\tLAG P99\tCPU\tMEMORY\tPLAN TIME\tWALL CLOCK\tHEARD\tVERSION\t")

@@ -49,7 +49,7 @@ func planText(w world, p *scenarios.Plan, flight preflight) error {
 	if target == "" {
 		target = "the built-in storefront, on loopback"
 	}
-	fmt.Fprintf(w.Out, "%s: %s shoppers in %s\n", p.Campaign.Name, results.HumanCount(p.Shoppers), results.Human(p.Duration()))
+	fmt.Fprintf(w.Out, "%s: %s in %s\n", p.Campaign.Name, results.HumanCountOf(p.Shoppers, "shopper"), results.Human(p.Duration()))
 	fmt.Fprintf(w.Out, "target       %s\n", target)
 	if a := p.Campaign.Audit; a != nil {
 		where := cmp.Or(redactURL(a.URL), a.File)

@@ -24,8 +24,8 @@ type progress struct {
 func newProgress(w world, c coordinator.Config) *progress {
 	p := &progress{terminal: live.NewTerminal(w.Talk, columns(w.Talk)), limits: c.Plan.Campaign.Validity}
 	about := c.About
-	fmt.Fprintf(p.terminal, "%s: %s shoppers in %s against %s, %s\n",
-		about.Campaign, results.HumanCount(about.Planned), results.Human(about.Duration), about.Target, plural(c.Workers, "worker"))
+	fmt.Fprintf(p.terminal, "%s: %s in %s against %s, %s\n",
+		about.Campaign, results.HumanCountOf(about.Planned, "shopper"), results.Human(about.Duration), about.Target, results.HumanCountOf(uint64(c.Workers), "worker"))
 	return p
 }
 
@@ -58,11 +58,4 @@ func columns(out io.Writer) int {
 		return 0
 	}
 	return width
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flashcrowd/flashcrowd/ci"
+	"github.com/flashcrowd/flashcrowd/results"
 )
 
 // run is the program: it parses, does what was asked and returns the exit code.
@@ -97,7 +98,7 @@ Exit codes: 0 pass · 1 could not run · 2 usage · 3 fail · 4 invalid · 5 inc
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usage(fmt.Errorf("%s takes %s, not %d arguments\nhint: %s --help", c.Name(), what, len(args), c.CommandPath()))
+			return usage(fmt.Errorf("%s takes %s, not %s\nhint: %s --help", c.Name(), what, results.HumanCountOf(uint64(len(args)), "argument"), c.CommandPath()))
 		}
 		return nil
 	}

@@ -135,7 +135,7 @@ func showStep(out io.Writer, s crowd.Sight, full bool) {
 	}
 	fmt.Fprintf(out, "\n   time      %s", results.Human(s.Took))
 	if !s.Result.FirstToken.IsZero() {
-		fmt.Fprintf(out, ", first token after %s, %d tokens", results.Human(s.Result.FirstToken.Sub(s.Result.Start)), s.Result.Tokens)
+		fmt.Fprintf(out, ", first token after %s, %s", results.Human(s.Result.FirstToken.Sub(s.Result.Start)), results.HumanCountOf(uint64(s.Result.Tokens), "token"))
 	}
 	fmt.Fprintln(out)
 	for _, taken := range [][2]string{

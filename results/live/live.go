@@ -23,7 +23,7 @@ func Line(r, prev *results.Run, limits verdict.Validity) string {
 	return strings.Join([]string{
 		clock(r),
 		rates(r, prev),
-		fmt.Sprintf("%s orders", results.HumanCount(r.Count(results.Orders, results.Tags{}))),
+		results.HumanCountOf(r.Count(results.Orders, results.Tags{}), "order"),
 		fmt.Sprintf("%s in flight", results.HumanCount(r.Account.InFlight)),
 		failed(r, prev),
 		generator(r, limits),

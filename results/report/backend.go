@@ -221,7 +221,7 @@ func (p *page) steps(r *results.Run) {
 		if h := r.Trend(m.metric, results.Tags{}); h.Count() > 0 {
 			of := ""
 			if h.Count() < turns {
-				of = fmt.Sprintf(" (%s of %s turns)", results.HumanCount(h.Count()), results.HumanCount(turns))
+				of = fmt.Sprintf(" (%s of %s)", results.HumanCount(h.Count()), results.HumanCountOf(turns, "turn"))
 			}
 			p.line("  %s: p50 %s, p95 %s, p99 %s%s", m.what, quantile(h, 0.5), quantile(h, 0.95), quantile(h, 0.99), of)
 		}

@@ -134,7 +134,7 @@ func (p *page) example(d Document) {
 	if e == nil {
 		return
 	}
-	p.section("Example", "one of %s requests that ended as %s", results.HumanCount(r.Count(results.Requests, results.Tags{Outcome: e.Outcome.String()})), e.Outcome.String())
+	p.section("Example", "one of %s that ended as %s", results.HumanCountOf(r.Count(results.Requests, results.Tags{Outcome: e.Outcome.String()}), "request"), e.Outcome.String())
 	attempt := ""
 	if e.Attempt > 0 {
 		attempt = fmt.Sprintf(", attempt %d", e.Attempt+1)
@@ -167,7 +167,7 @@ func (p *page) exchange(sign, text string) {
 	}
 	for i, l := range lines {
 		if i == excerpt {
-			p.line("  %s … %d lines more", sign, len(lines)-i)
+			p.line("  %s … %s more", sign, results.HumanCountOf(uint64(len(lines)-i), "line"))
 			return
 		}
 		p.line("  %s %s", sign, l)

@@ -79,7 +79,7 @@ func effort(s *results.Story) string {
 		}
 		return nothing
 	}
-	return fmt.Sprintf("%s requests for each step meant before %s, %s in it", say(s.Before), s.Peak.Name, say(s.AtPeak))
+	return fmt.Sprintf("requests for each step meant: %s before %s, %s in it", say(s.Before), s.Peak.Name, say(s.AtPeak))
 }
 
 func moment(d time.Duration) string { return span(d.Round(time.Second)) }

@@ -82,7 +82,7 @@ func ofTurns(r *results.Run, t Threshold, h *results.Histogram) string {
 	if !strings.HasPrefix(t.Metric.Name, "turn_") || h.Count() >= all {
 		return ""
 	}
-	return fmt.Sprintf(" (%s of %s turns)", results.HumanCount(h.Count()), results.HumanCount(all))
+	return fmt.Sprintf(" (%s of %s)", results.HumanCount(h.Count()), results.HumanCountOf(all, "turn"))
 }
 
 func hasStage(r *results.Run, stage string) bool {

@@ -124,7 +124,7 @@ func (j judge) generator() []Reason {
 	launched, requests := j.Launched(), j.Count(results.Requests, results.Tags{})
 	if launched == 0 || requests == 0 {
 		return []Reason{{Rule: "something was measured", Kind: KindValidity,
-			Measured: fmt.Sprintf("%s shoppers launched, %s requests", results.HumanCount(launched), results.HumanCount(requests))}}
+			Measured: fmt.Sprintf("%s launched, %s", results.HumanCountOf(launched, "shopper"), results.HumanCountOf(requests, "request"))}}
 	}
 	limits := j.rules.Validity
 	late := j.Account.Late
@@ -197,7 +197,7 @@ func (j judge) target() []Reason {
 	}
 	r := Reason{Rule: "at least one request succeeds", Kind: KindTarget, Held: good > 0, Measured: ofTotal(good, total)}
 	if good == 0 {
-		r.Measured = fmt.Sprintf("none of %s requests: %s", results.HumanCount(total), j.failures())
+		r.Measured = fmt.Sprintf("none of %s: %s", results.HumanCountOf(total, "request"), j.failures())
 	}
 	return []Reason{r}
 }
@@ -237,7 +237,7 @@ func (j judge) thresholds() []Reason {
 func books(a *results.Audit) []Reason {
 	var reasons []Reason
 	for _, c := range a.In(results.StateBroken) {
-		r := Reason{Rule: c.ID + ": " + c.Invariant, Kind: KindAudit, Measured: results.HumanCount(c.Count) + " findings"}
+		r := Reason{Rule: c.ID + ": " + c.Invariant, Kind: KindAudit, Measured: results.HumanCountOf(c.Count, "finding")}
 		if len(c.Examples) > 0 {
 			r.Measured += ", such as " + c.Examples[0]
 		}
@@ -251,6 +251,6 @@ func books(a *results.Audit) []Reason {
 		invariants += fmt.Sprintf(" and %d could not be checked", n)
 	}
 	return []Reason{{Rule: "promised = booked", Kind: KindAudit, Held: true,
-		Measured: fmt.Sprintf("%s orders promised, %s booked, %s undecided; %s in %s", results.HumanCount(a.Promised),
+		Measured: fmt.Sprintf("%s promised, %s booked, %s undecided; %s in %s", results.HumanCountOf(a.Promised, "order"),
 			results.HumanCount(a.Booked), results.HumanCount(a.Undecided), invariants, a.Source)}}
 }
