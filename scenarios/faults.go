@@ -80,9 +80,9 @@ func (f Faults) err() error {
 	return f
 }
 
-// nearest returns the names that are a slip of the keyboard away from name,
-// nearest first.
-func nearest(name string, names []string) []string {
+// Nearest returns the names that are a slip of the keyboard away from name, at
+// most three, nearest first.
+func Nearest(name string, names []string) []string {
 	type candidate struct {
 		name     string
 		distance int
@@ -129,7 +129,7 @@ func distance(a, b string) int {
 
 // didYouMean suggests names near to name, or lists them all when there are few.
 func didYouMean(name string, names []string) string {
-	if near := nearest(name, names); len(near) > 0 {
+	if near := Nearest(name, names); len(near) > 0 {
 		return "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return "known: " + strings.Join(names, ", ")

@@ -69,7 +69,7 @@ func unknownCampaign(name string) error {
 		return errors.New("load campaign: no name given\nhint: embedded are " + strings.Join(Embedded(), ", "))
 	}
 	hint := "embedded are " + strings.Join(Embedded(), ", ") + "; a file's name ends in .yaml"
-	if near := nearest(name, Embedded()); len(near) > 0 {
+	if near := Nearest(name, Embedded()); len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return fmt.Errorf("load campaign: there is no campaign %q\nhint: %s", clip(name, 60), hint)

@@ -204,7 +204,7 @@ func (r *reader) mapping(f field, known ...string) map[string]field {
 		fields[key] = values[i]
 		if !slices.Contains(known, key) {
 			r.fault(r.keys[values[i].path], f.path, didYouMean(key, known), "unknown key %q", clip(key, 60))
-			for _, name := range nearest(key, known) {
+			for _, name := range Nearest(key, known) {
 				r.unread = append(r.unread, join(f.path, name)) // it may be there under this name
 			}
 		}

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/flashcrowd/flashcrowd/ci"
 	"github.com/flashcrowd/flashcrowd/results"
+	"github.com/flashcrowd/flashcrowd/scenarios"
 )
 
 // run is the program: it parses, does what was asked and returns the exit code.
@@ -24,14 +27,24 @@ func run(ctx context.Context, args []string, w world) int {
 	if errors.As(err, &coded) && coded.err == nil {
 		return coded.code // a verdict, already printed
 	}
-	fmt.Fprintf(w.Talk, "flashcrowd: %v\n", err)
-	if coded.code != 0 {
-		return coded.code
-	}
 	if strings.HasPrefix(err.Error(), "unknown command") { // cobra's own, without a type
-		return ci.Usage
+		var names []string
+		for _, c := range root.Commands() {
+			names = append(names, c.Name())
+		}
+		coded.code, err = ci.Usage, fmt.Errorf("%w%s\nhint: flashcrowd --help", err, didYouMean(args[0], names))
 	}
-	return ci.CouldNotRun
+	fmt.Fprintf(w.Talk, "flashcrowd: %v\n", err)
+	return cmp.Or(coded.code, ci.CouldNotRun)
+}
+
+// didYouMean offers the names near to one that is unknown, if there are any.
+func didYouMean(name string, names []string) string {
+	near := scenarios.Nearest(name, names)
+	if len(near) == 0 {
+		return ""
+	}
+	return " (did you mean " + strings.Join(near, " or ") + "?)"
 }
 
 // exit is an error that chooses the exit code; without err there is nothing
@@ -75,14 +88,25 @@ Exit codes: 0 pass · 1 could not run · 2 usage · 3 fail · 4 invalid · 5 inc
   flashcrowd run spring-festival            the nine hours of 6 February 2026, replayed
   flashcrowd run mine.yaml --target URL     your campaign, your backend
   flashcrowd try mine.yaml --target URL     one shopper, each request and answer shown`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		SilenceUsage:       true,
+		SilenceErrors:      true,
+		DisableSuggestions: true, // didYouMean says it as campaigns do
 	}
 	root.SetOut(w.Out)
 	root.SetErr(w.Talk)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage(fmt.Errorf("%w\nhint: %s --help", err, c.CommandPath()))
+		near := ""
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedShortnames() == "" {
+			var names []string
+			c.Flags().VisitAll(func(f *pflag.Flag) {
+				if !f.Hidden {
+					names = append(names, "--"+f.Name)
+				}
+			})
+			near = didYouMean("--"+unknown.GetSpecifiedName(), names)
+		}
+		return usage(fmt.Errorf("%w%s\nhint: %s --help", err, near, c.CommandPath()))
 	})
 	root.AddCommand(
 		runCommand(w), tryCommand(w), planCommand(w),
