@@ -11,8 +11,8 @@ import (
 
 // lockBooks keeps a second storefront from the books in path, by an flock on a
 // file beside them: the system lets go of it however the holder ends, and
-// SQLite's own locks on the books are left alone. Who is
-// done removes the file, then closes it.
+// SQLite's own locks on the books are left alone. Who is done removes the file,
+// then closes it.
 func lockBooks(path string) (*os.File, error) {
 	for {
 		f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
