@@ -155,9 +155,9 @@ func (r *Roster) Places() int { return r.places }
 
 // share is the owner's part of a closed crowd's places: as large as its part of
 // the slots, rounded down, so that all owners together have no more than there
-// are; but one at least, or what it owns would never come.
+// are; but one at least, or what it still owns or holds would never come.
 func (r *Roster) share() int {
-	if r.atOnce == 0 || len(r.spans) == 0 {
+	if r.atOnce == 0 {
 		return 0
 	}
 	slots := uint64(0)

@@ -120,6 +120,23 @@ func TestRosterGivesUp(t *testing.T) {
 	}
 }
 
+// Whose slots are all gone still has a hole to let in, and not all at once.
+func TestRosterOfAClosedCrowdWithoutSlots(t *testing.T) {
+	s := time.Second
+	r := NewRoster(tens{}, leased)
+	r.atOnce = 5
+	take(r, 1, 0, scenarios.Span{Slot: 1, To: tens{}.Duration(), Grant: 1})
+	launches(r, 0, 5*s)
+	r.Resume(10*s, 12*s)
+	take(r, 2, 12*s)
+	if got := r.Places(); got != 1 {
+		t.Errorf("%d places", got)
+	}
+	if got := launches(r, 12*s, 20*s); len(got) != 1 || got[0].Hole == 0 {
+		t.Errorf("the shopper of 11 s is still to come: %+v", got)
+	}
+}
+
 // What is in a hole stays its holder's when the slot moves: the coordinator is
 // told of a frontier behind it.
 func TestRosterKeepsItsHoles(t *testing.T) {
