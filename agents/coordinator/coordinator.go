@@ -172,7 +172,8 @@ func New(c Config) (*Coordinator, error) {
 	}
 	rules := Rules{
 		Workers: c.Workers, Least: c.Least, Wait: c.Wait, StartDelay: c.Lead, Notice: c.Notice, Lease: c.Lease,
-		Patience: c.Patience, Tail: c.Tail, End: c.Plan.Duration(), Clock: c.Plan.Campaign.Validity.Clock,
+		Patience: c.Patience, Tail: c.Tail, End: c.Plan.Duration(),
+		Closed: c.Plan.Campaign.Crowd.AtOnce > 0, Clock: c.Plan.Campaign.Validity.Clock,
 	}
 	if c.Past != nil {
 		if err := co.recall(rules); err != nil {

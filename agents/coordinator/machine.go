@@ -26,6 +26,7 @@ type Rules struct {
 	Patience   time.Duration  // a drain lasts at most this long, then it is cut
 	Tail       time.Duration  // shoppers may be in flight this long after the plan's end
 	End        scenarios.Mark // of the plan
+	Closed     bool           // the crowd: see scenarios.Crowd
 	Clock      time.Duration  // how far a worker's wall clock may be off before it launches anything; 0 for any
 }
 
@@ -121,7 +122,7 @@ func (m *Machine) step(e Event) []Action {
 		return append(m.raise(e.At, e.Kind, e.Why), m.settle(e.At)...)
 	case Ticked:
 		m.known = e.Known
-		return append(m.lapse(e.At), m.settle(e.At)...)
+		return slices.Concat(m.lapse(e.At), m.handOn(e.At), m.settle(e.At))
 	}
 	panic(fmt.Sprintf("coordinator: unknown event %T", e))
 }

@@ -92,7 +92,9 @@ func (m *Machine) owners() []string {
 			}
 		}
 		for _, r := range n.releases {
-			owners[r.Span.Slot] = r.Heir
+			if r.Span.To == m.End {
+				owners[r.Span.Slot] = r.Heir
+			}
 		}
 	}
 	return owners
@@ -107,7 +109,7 @@ func (m *Machine) retire(at time.Duration, heirs []string) {
 			r.Heir = heirs[r.Span.Slot]
 		}
 		moves := func(s scenarios.Span) bool {
-			return s.To == m.End && max(s.From, from) < m.End && heirs[s.Slot] != n.id
+			return heirs[s.Slot] != n.id && (s.To == m.End && max(s.From, from) < m.End || m.outside(n, s, at))
 		}
 		if !slices.ContainsFunc(n.spans, moves) {
 			continue
@@ -117,7 +119,10 @@ func (m *Machine) retire(at time.Duration, heirs []string) {
 		for _, s := range n.spans {
 			if moves(s) {
 				tail := s
-				tail.From, s.To = max(s.From, from), max(s.From, from)
+				if !m.outside(n, s, at) {
+					tail.From = max(s.From, from)
+				}
+				s.To = tail.From
 				n.releases = append(n.releases, release{Span: tail, Version: n.version, Heir: heirs[s.Slot]})
 			}
 			if s.From < s.To {
@@ -126,6 +131,22 @@ func (m *Machine) retire(at time.Duration, heirs []string) {
 		}
 		n.spans = kept
 	}
+}
+
+// outside says that all of a span has come, and somebody of it waits outside with
+// a worker that asked to go. They go to who has the places now.
+func (m *Machine) outside(n *node, s scenarios.Span, at time.Duration) bool {
+	return m.Closed && n.Leaving && s.To <= at-m.zero && n.Frontier < s.To
+}
+
+// handOn gives away whom workers that asked to go have outside.
+func (m *Machine) handOn(at time.Duration) []Action {
+	for _, n := range m.present() {
+		if slices.ContainsFunc(n.spans, func(s scenarios.Span) bool { return m.outside(n, s, at) }) {
+			return m.balance(at)
+		}
+	}
+	return nil
 }
 
 // give grants spans to a worker.

@@ -217,6 +217,37 @@ func TestLastWorkerLeaves(t *testing.T) {
 	b.want(scenarios.Done, "halt no worker is left", "lost 4096 slots from 3.5s: no worker is left")
 }
 
+// Who waits outside with a worker that asked to go comes in with the others,
+// before the plan's end and after it: it has no places for them any more.
+func TestLeavingAClosedCrowd(t *testing.T) {
+	const s = time.Second
+	for _, after := range []time.Duration{3 * s, 14 * s} {
+		b := newTable(t, 2)
+		b.machine.Closed = true
+		b.put("a", 1, Facts{})
+		b.put("b", 1, Facts{})
+		outside := Facts{Frontier: s} // both shops are full
+		b.beat(after, outside, "a", "b")
+		b.leaving["b"] = true
+		b.beat(6*s, outside, "a", "b")
+		var theirs time.Duration
+		for _, span := range b.machine.nodes["a"].spans {
+			if span.Grant > 1 {
+				theirs += span.To - span.From
+			}
+			if span.Attempt > 0 {
+				t.Fatalf("%v: nobody can have launched %+v", after, span)
+			}
+		}
+		if theirs != scenarios.Slots/2*(planEnd-s) {
+			t.Errorf("%v: a took %v of each slot over, want %v", after, theirs/(scenarios.Slots/2), planEnd-s)
+		}
+		if l, _ := b.put("b", 0, outside); l.Stop != scenarios.Done {
+			t.Errorf("%v: b is told %v", after, l.Stop)
+		}
+	}
+}
+
 // A resumed machine knows what the old one decided, and what workers told since.
 func TestResume(t *testing.T) {
 	b := begun(t, "a", "b")
