@@ -145,7 +145,7 @@ func simulate(seed uint64, m mistake, tell func(string, ...any)) error {
 	workers := 1 + w.rng.IntN(5)
 	w.lead = &leader{w: w, clock: w.clock(), known: map[string]uint64{}, ended: map[string]time.Duration{}, rules: coordinator.Rules{
 		Workers: workers, Wait: 20 * time.Second, StartDelay: 1500 * time.Millisecond, Notice: 2 * time.Second,
-		Lease: simLease, Patience: 4 * time.Second, Tail: 60 * time.Second, End: w.plan.Duration(),
+		Lease: simLease, Patience: 4 * time.Second, Tail: 60 * time.Second, End: w.plan.Duration(), Closed: seed%2 == 0,
 	}}
 	w.lead.machine = coordinator.NewMachine(w.lead.rules, w.lead.local())
 	w.lead.tick(0)
