@@ -316,7 +316,7 @@ func keepRun(dir string, plan *scenarios.Plan, target string, args []string) (*s
 }
 
 // newRunFolder makes the folder of a new run, named after the moment and the
-// campaign.
+// campaign, on a disk that has room.
 func newRunFolder(runs, campaign string) (dir string, err error) {
 	id := time.Now().Format("20060102-150405") + "-" + campaign
 	if err := os.MkdirAll(runs, 0o755); err != nil {
@@ -332,6 +332,9 @@ func newRunFolder(runs, campaign string) (dir string, err error) {
 		dir = filepath.Join(runs, name)
 		err := os.Mkdir(dir, 0o755)
 		if err == nil {
+			if err := checkRoom(dir); err != nil {
+				return "", errors.Join(err, os.Remove(dir))
+			}
 			return dir, nil
 		}
 		if !errors.Is(err, os.ErrExist) || try > 20 {

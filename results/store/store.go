@@ -92,7 +92,7 @@ func Create(path string, h Header) (_ *Store, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("create run %s: %w", path, explain(err)), s.Close())
+			err = errors.Join(fmt.Errorf("create run %s: %w", path, err), s.Close())
 		}
 	}()
 	s.header, s.hasApart = h, true
