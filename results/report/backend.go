@@ -226,4 +226,7 @@ func (p *page) steps(r *results.Run) {
 			p.line("  %s: p50 %s, p95 %s, p99 %s%s", m.what, quantile(h, 0.5), quantile(h, 0.95), quantile(h, 0.99), of)
 		}
 	}
+	if h := r.Trend(results.EntryWait, results.Tags{}); h.Count() > 0 {
+		p.line("  outside, before there was room (entry_wait): p50 %s, p95 %s, p99 %s", quantile(h, 0.5), quantile(h, 0.95), quantile(h, 0.99))
+	}
 }

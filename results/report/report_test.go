@@ -30,6 +30,7 @@ type day struct {
 	slow      time.Duration // added to the turns at noon
 	nowhere   bool          // nobody arrives
 	neverTold bool          // no worker
+	outside   time.Duration // that everybody waited, of a closed crowd; 0 of an open one
 }
 
 // run plays the day with a Recorder for each worker and merges it.
@@ -99,7 +100,7 @@ func (d day) run(t *testing.T) *results.Run {
 
 func (d day) shopper(r *results.Recorder, draw *rand.Rand, stage string, number uint32, at time.Duration, orphan bool) {
 	who := results.Who{Slot: uint16(number % 4096), Number: number, Stage: stage, Persona: "patient", Journey: "order"}
-	r.Add(results.Launch{Who: who, At: at, Hash: results.Sum128{Lo: uint64(number) * 0x9e3779b97f4a7c15}})
+	r.Add(results.Launch{Who: who, At: at, Hash: results.Sum128{Lo: uint64(number) * 0x9e3779b97f4a7c15}, Closed: d.outside > 0, Outside: d.outside})
 	if orphan {
 		return
 	}
@@ -463,6 +464,20 @@ func TestWithoutVerdict(t *testing.T) {
 		outcome := strings.ToLower(want[:strings.Index(want, "  ")])
 		if !strings.Contains(tools.String(), `"outcome": "`+outcome+`"`) {
 			t.Errorf("running %t: JSON has no outcome %s", running, outcome)
+		}
+	}
+}
+
+// What a stall costs a closed crowd is in the wait outside alone, so the report
+// has it; an open crowd has no such wait.
+func TestOutside(t *testing.T) {
+	for outside, want := range map[time.Duration]bool{0: false, 2 * time.Second: true} {
+		var text bytes.Buffer
+		if err := report.Text(&text, document(t, day{shoppers: 300, outside: outside})); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(text.String(), "(entry_wait): p50 2 s, p95 2 s, p99 2 s\n"); got != want {
+			t.Errorf("outside for %v: %t\n%s", outside, got, text.String())
 		}
 	}
 }
