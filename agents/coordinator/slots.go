@@ -142,7 +142,7 @@ func (m *Machine) outside(n *node, s scenarios.Span, at time.Duration) bool {
 // handOn gives away whom workers that asked to go have outside.
 func (m *Machine) handOn(at time.Duration) []Action {
 	for _, n := range m.present() {
-		if slices.ContainsFunc(n.spans, func(s scenarios.Span) bool { return m.outside(n, s, at) }) {
+		if n.Leaving && slices.ContainsFunc(n.spans, func(s scenarios.Span) bool { return m.outside(n, s, at) }) {
 			return m.balance(at)
 		}
 	}
