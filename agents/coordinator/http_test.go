@@ -531,12 +531,12 @@ func TestCommitsAreSpaced(t *testing.T) {
 			stored[id] = time.Since(start)
 		}
 		put("w0")
-		time.Sleep(between / 2)
+		time.Sleep(between / 2) // virtual time
 		var all sync.WaitGroup
 		all.Go(func() { put("w1") })
 		all.Go(func() { put("w2") })
 		all.Wait()
-		time.Sleep(2 * between)
+		time.Sleep(2 * between) // virtual time
 		put("w3")
 		if want := map[string]time.Duration{"w0": 0, "w1": between, "w2": between, "w3": 3 * between}; !maps.Equal(stored, want) {
 			t.Errorf("stored at %v, want %v", stored, want)

@@ -211,34 +211,3 @@ func TestOpenFails(t *testing.T) {
 		t.Errorf("books that are a folder: %v", err)
 	}
 }
-
-// One storefront has a file of books at a time, and what a kill leaves behind
-// keeps nobody out.
-func TestOneStorefrontPerBooks(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "books.db")
-	if err := os.WriteFile(path+".lock", []byte("4194305\n"), 0o600); err != nil { // of one that was killed
-		t.Fatal(err)
-	}
-	first, second := newJournal(Options{Books: path}), newJournal(Options{Books: path})
-	if err := first.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	want := fmt.Sprintf("open the books in %s: another storefront, process %d, has them open\nhint: stop it, or choose another file with --books", path, os.Getpid())
-	if err := second.Open(t.Context()); err == nil || err.Error() != want {
-		t.Errorf("%v\nwant %s", err, want)
-	}
-	if err := first.close(); err != nil {
-		t.Error(err)
-	}
-	third := newJournal(Options{Books: path})
-	if err := third.Open(t.Context()); err != nil {
-		t.Errorf("after the first has closed them: %v", err)
-	}
-	if err := third.close(); err != nil {
-		t.Error(err)
-	}
-	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
-		t.Errorf("left behind: %v %v", files, err)
-	}
-}

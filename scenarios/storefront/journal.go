@@ -21,11 +21,10 @@ import (
 type journal struct {
 	options Options
 	db      *sql.DB
-	lock    *os.File // keeps another storefront out
-	tables  *tables  // the writer's
-	remove  string   // temporary folder, to be removed at the end
-	loose   bool     // its tables take what strict ones refuse
-	lenses  []lens   // what planted bugs make of the ledger
+	tables  *tables // the writer's
+	remove  string  // temporary folder, to be removed at the end
+	loose   bool    // its tables take what strict ones refuse
+	lenses  []lens  // what planted bugs make of the ledger
 	committer
 
 	waiting chan *operation
@@ -74,9 +73,6 @@ func (j *journal) Open(ctx context.Context) (err error) {
 		}
 	}()
 	if path, err = filepath.Abs(path); err != nil {
-		return err
-	}
-	if j.lock, err = lockBooks(path); err != nil {
 		return err
 	}
 	source := url.URL{Scheme: "file", Path: path, RawQuery: url.Values{"_pragma": {
@@ -180,9 +176,6 @@ func (j *journal) close() error {
 	}
 	if j.db != nil {
 		errs = append(errs, j.db.Close())
-	}
-	if j.lock != nil { // after the books: who comes next finds them closed
-		errs = append(errs, os.Remove(j.lock.Name()), j.lock.Close())
 	}
 	if j.remove != "" {
 		errs = append(errs, os.RemoveAll(j.remove))
